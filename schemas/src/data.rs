@@ -1,0 +1,37 @@
+//! The data files of this crate, embedded in the binary.
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../data/", $path)))),*]
+    };
+}
+
+/// (path below `schemas/data`, text) of every embedded file.
+pub const FILES: &[(&str, &str)] = files![
+    "layouts/5311-recipient-movement.csv",
+    "layouts/5321-recipient-correction.csv",
+    "layouts/envelope-control.csv",
+    "layouts/envelope-end.csv",
+    "codes/application_status.csv",
+    "codes/application_type.csv",
+    "codes/applies.csv",
+    "codes/care_level.csv",
+    "codes/care_level_limits.csv",
+    "codes/care_plan_type.csv",
+    "codes/copay_relief_type.csv",
+    "codes/correction_type.csv",
+    "codes/deemed_care_level_type.csv",
+    "codes/facility_cap_service_type.csv",
+    "codes/medium.csv",
+    "codes/movement_reason.csv",
+    "codes/movement_type.csv",
+    "codes/not_applies.csv",
+    "codes/record_type.csv",
+    "codes/sex.csv",
+    "codes/standard_copay_type.csv",
+    "codes/yes_no.csv",
+    "rules/check_digits.csv",
+    "rules/eras.csv",
+    "rules/periods.csv",
+    "findings.csv",
+];

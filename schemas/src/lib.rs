@@ -1,0 +1,20 @@
+//! What the files say: layouts and code tables as data, the three states of an item, findings, days
+//! and months, and the Arrow schemas of everything that is kept or published.
+//!
+//! Promise: no I/O, no clock, no knowledge of how data moves. Everything here is a pure function of
+//! the data files under `schemas/data`, which are embedded in the binary and can be replaced.
+
+pub mod codes;
+pub mod data;
+pub mod day;
+pub mod finding;
+pub mod holder;
+pub mod layout;
+pub mod rules;
+pub mod spec;
+pub mod tables;
+
+pub use day::{Day, Month, MonthRange};
+pub use finding::{Code, Finding, Severity};
+pub use layout::{ClearMark, Item, Kind, Layout};
+pub use spec::Spec;

@@ -1,0 +1,225 @@
+//! Arrow schemas of the facts (what was accepted) and of the published tables (contract, "The data
+//! folder").
+//!
+//! Promise: column names are item names; the Japanese label, item number, kind and code table of
+//! every item stand in its field metadata; dates and months are `Date32`, integers `Int32`, counts and
+//! record numbers `Int64`, everything else plain `Utf8`.
+
+use crate::layout::{DataError, Item, Kind, Layout};
+use crate::spec::Spec;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Width in bytes of the masks `given` and `cleared` of a fact: bit `i` (little endian) is stacked
+/// item `i` of [`stacked_items`].
+pub const MASK_BYTES: i32 = 16;
+
+/// Items of 5311 that identify a record instead of being stacked.
+const IDENTITY: [&str; 7] =
+    ["record_type", "record_no", "exchange_id", "movement_date", "movement_type", "insurer_no", "insured_no"];
+
+/// The items of layout 5311 whose values are stacked: all but the envelope columns and the key, in
+/// layout order. The first is `movement_reason`, the only one that is never inherited.
+pub fn stacked_items(spec: &Spec) -> Vec<&Item> {
+    spec.movement().items.iter().filter(|item| !IDENTITY.contains(&item.name.as_str())).collect()
+}
+
+/// What the program relies on in a replaced recipient layout.
+pub(crate) fn check_recipient_layout(layout: &Layout) -> Result<(), DataError> {
+    let needed: &[&str] = if layout.id == crate::spec::CORRECTION {
+        &["movement_date", "correction_date", "correction_type", "insurer_no", "insured_no"]
+    } else {
+        &[
+            "movement_date",
+            "movement_type",
+            "movement_reason",
+            "insurer_no",
+            "insured_no",
+            "care_level",
+            "certification_start_date",
+            "certification_end_date",
+        ]
+    };
+    for name in needed {
+        if layout.column(name).is_none() {
+            return Err(DataError::new(&layout.id, 0, format!("item {name} is missing")));
+        }
+    }
+    let first = ["record_type", "record_no", "exchange_id"];
+    if layout.items.len() < 3 || first.iter().zip(&layout.items).any(|(name, item)| item.name != *name) {
+        return Err(DataError::new(
+            &layout.id,
+            2,
+            "the first items must be record_type, record_no, exchange_id",
+        ));
+    }
+    let stacked = layout.items.iter().filter(|item| !IDENTITY.contains(&item.name.as_str())).count();
+    if stacked > MASK_BYTES as usize * 8 {
+        return Err(DataError::new(&layout.id, 0, "more than 128 stacked items"));
+    }
+    Ok(())
+}
+
+/// The Arrow type of an item.
+pub fn item_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Date | Kind::Month => DataType::Date32,
+        Kind::Integer => DataType::Int32,
+        Kind::Code | Kind::Identifier | Kind::Kana | Kind::Text | Kind::Decimal => DataType::Utf8,
+    }
+}
+
+/// The field of a layout item, described by its metadata.
+pub fn item_field(item: &Item) -> Field {
+    let mut about = HashMap::from([
+        ("label_ja".to_owned(), item.name_ja.clone()),
+        ("item_no".to_owned(), item.position.to_string()),
+        ("kind".to_owned(), format!("{:?}", item.kind).to_lowercase()),
+        ("width".to_owned(), item.width.to_string()),
+        ("since".to_owned(), item.since.to_string()),
+    ]);
+    if let Some(codes) = &item.codes {
+        about.insert("codes".to_owned(), codes.clone());
+    }
+    Field::new(&item.name, item_type(item.kind), true).with_metadata(about)
+}
+
+/// A column that is not a layout item: name, Japanese label, type.
+pub fn own_field(name: &str, label_ja: &str, data_type: DataType) -> Field {
+    Field::new(name, data_type, true)
+        .with_metadata(HashMap::from([("label_ja".to_owned(), label_ja.to_owned())]))
+}
+
+/// Columns of [`fact_schema`] before the stacked items.
+pub const FACT_KEY_COLUMNS: usize = 14;
+
+/// One accepted record of 5311 or 5321, as the log and the ledger keep it. All three states of an item
+/// survive: value = bit in `given` and a value; clear mark = bit in `cleared`; blank = neither.
+///
+/// `is_correction` tells 5321 from 5311; `change_type` is the movement type of the one, the correction
+/// type of the other. `file_seq` is the file's number in the ledger (0 in the log). `extra_items` is
+/// the unknown tail of a longer row, the bytes as they came.
+pub fn fact_schema(spec: &Spec) -> SchemaRef {
+    let required = |name: &str, t: DataType| Field::new(name, t, false);
+    let mut fields = vec![
+        required("insurer_no", DataType::Utf8),
+        required("insured_no", DataType::Utf8),
+        required("movement_date", DataType::Date32),
+        required("is_correction", DataType::Boolean),
+        required("change_type", DataType::Utf8),
+        Field::new("correction_date", DataType::Date32, true),
+        required("file_seq", DataType::Int32),
+        required("processing_month", DataType::Date32),
+        required("record_no", DataType::Int64),
+        required("byte_offset", DataType::Int64),
+        required("warned", DataType::Boolean),
+        Field::new("extra_items", DataType::Binary, true),
+        required("given", DataType::FixedSizeBinary(MASK_BYTES)),
+        required("cleared", DataType::FixedSizeBinary(MASK_BYTES)),
+    ];
+    assert_eq!(fields.len(), FACT_KEY_COLUMNS, "the constant above counts these fields");
+    fields.extend(stacked_items(spec).into_iter().map(item_field));
+    Arc::new(Schema::new(fields))
+}
+
+/// Fields of the items of 5311 from `movement_date` on, without `insured_no`, as in the published tables.
+fn published_items(spec: &Spec) -> impl Iterator<Item = Field> {
+    let from = spec.movement().column("movement_date").unwrap_or(0);
+    spec.movement().items[from..].iter().filter(|item| item.name != "insured_no").map(item_field)
+}
+
+fn insured_no(spec: &Spec) -> Field {
+    let layout = spec.movement();
+    layout.column("insured_no").map_or_else(
+        || own_field("insured_no", "被保険者番号", DataType::Utf8),
+        |column| item_field(&layout.items[column]),
+    )
+}
+
+/// `recipient_month`: one row per recipient effective in the service month.
+pub fn recipient_month_schema(spec: &Spec) -> SchemaRef {
+    use DataType::{Boolean, Date32, Int32, Int64, Utf8};
+    let mut fields = vec![
+        own_field("service_month", "サービス提供月", Date32),
+        own_field("holder_no", "保有者番号（広域連合・政令市または保険者）", Utf8),
+        own_field("holder_name", "保有者名", Utf8),
+        insured_no(spec),
+    ];
+    fields.extend(published_items(spec));
+    fields.extend([
+        own_field("file_id", "ファイルID", Utf8),
+        own_field("record_no", "レコード番号", Int64),
+        own_field("last_correction_date", "最終訂正年月日", Date32),
+        own_field("movements_in_month", "月内異動件数", Int32),
+        own_field("ended_in_month", "月内終了", Boolean),
+        own_field("first_day_insurer_no", "月初日の証記載保険者番号", Utf8),
+        own_field("heaviest_care_level", "月内最重度要介護状態区分", Utf8),
+        own_field("limit_units", "支給限度基準額（単位）", Int32),
+        own_field("limit_source", "支給限度基準額の根拠", Utf8),
+        own_field("certification_covers_month", "認定有効期間がサービス提供月を含む", Boolean),
+        own_field("covering_movement_date", "認定有効期間がサービス提供月を含む最終の異動年月日", Date32),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// `recipient_history`: one row per live record of a stream.
+pub fn recipient_history_schema(spec: &Spec) -> SchemaRef {
+    use DataType::{Date32, Int32, Int64, Utf8};
+    let mut fields = vec![
+        own_field("holder_no", "保有者番号（広域連合・政令市または保険者）", Utf8),
+        own_field("holder_name", "保有者名", Utf8),
+        insured_no(spec),
+    ];
+    fields.extend(published_items(spec));
+    fields.extend([
+        own_field("valid_from", "有効開始日", Date32),
+        own_field("valid_to", "有効終了日", Date32),
+        own_field("from_month", "最初のサービス提供月", Date32),
+        own_field("to_month", "最後のサービス提供月", Date32),
+        own_field("file_id", "ファイルID", Utf8),
+        own_field("record_no", "レコード番号", Int64),
+        own_field("processing_month", "処理対象年月", Date32),
+        own_field("last_correction_date", "最終訂正年月日", Date32),
+        own_field("corrections", "訂正回数", Int32),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// `files`: one row per distinct file.
+pub fn files_schema() -> SchemaRef {
+    use DataType::{Date32, Int64, Utf8};
+    Arc::new(Schema::new(vec![
+        own_field("file_id", "ファイルID（SHA-256）", Utf8),
+        own_field("name", "ファイル名", Utf8),
+        own_field("data_type", "データ種別", Utf8),
+        own_field("sender_no", "送付元番号", Utf8),
+        own_field("processing_month", "処理対象年月", Date32),
+        own_field("taken_in_on", "取込日", Date32),
+        own_field("records", "レコード件数", Int64),
+        own_field("accepted", "受付件数", Int64),
+        own_field("rejected", "エラー件数", Int64),
+        own_field("warned", "警告件数", Int64),
+        own_field("status", "状態", Utf8),
+    ]))
+}
+
+/// `findings`: one row per finding.
+pub fn findings_schema() -> SchemaRef {
+    use DataType::{Date32, Int64, Utf8};
+    Arc::new(Schema::new(vec![
+        own_field("file_id", "ファイルID", Utf8),
+        own_field("file_name", "ファイル名", Utf8),
+        own_field("sender_no", "送付元番号", Utf8),
+        own_field("record_no", "レコード番号", Int64),
+        own_field("insurer_no", "証記載保険者番号", Utf8),
+        own_field("insured_no", "被保険者番号", Utf8),
+        own_field("movement_date", "異動年月日", Date32),
+        own_field("severity", "重要度", Utf8),
+        own_field("code", "コード", Utf8),
+        own_field("item", "項目", Utf8),
+        own_field("count", "件数", Int64),
+        own_field("message_ja", "メッセージ", Utf8),
+        own_field("message_en", "メッセージ（英語）", Utf8),
+    ]))
+}
