@@ -1,1 +1,9 @@
-//! placeholder
+//! What is run: resolving and publishing, the commands, the command line.
+
+pub mod cli;
+pub mod facts;
+pub mod publish;
+pub mod published;
+pub mod resolve;
+pub mod settings;
+pub mod stack;

@@ -1,1 +1,13 @@
-//! placeholder
+//! Moving data: the exchange-file reader and writer, the archive, the log and the ledger.
+//!
+//! Promise: data faults are `Finding` values, `Err` is for the machine; nothing that arrived is ever
+//! lost; what is not sealed or not in a manifest does not count. It knows nothing of stacking.
+
+pub mod archive;
+pub mod disk;
+pub mod ledger;
+pub mod log;
+pub mod reader;
+pub mod synth;
+pub mod take_in;
+pub mod writer;

@@ -4,6 +4,7 @@ use crate::codes::{CareLevelLimit, CodeTable, parse_limits};
 use crate::finding::Catalogue;
 use crate::layout::{DataError, Layout};
 use crate::rules::Rules;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Exchange id of recipient movements (受給者異動).
@@ -102,6 +103,16 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    /// Digest of the data files: equal digests mean equal layouts, codes, rules and messages.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (path, text) in &self.sources {
+            hash.update(format!("{path}\0{}\0", text.len()));
+            hash.update(text);
+        }
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// The Japanese label of an item, or its name where no layout has it.

@@ -1,0 +1,226 @@
+//! The command line: every command and option, documented where it is defined.
+
+use super::Usage;
+use crate::stack::Inheritance;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::str::FromStr;
+use tsumiage_schemas::day::CalendarError;
+use tsumiage_schemas::{Day, Month, MonthRange};
+
+/// Stacks the movement files of Japan's long-term-care insurance and publishes what held for every
+/// recipient in every service month.
+#[derive(Debug, Parser)]
+#[command(name = "tsumiage", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that mean the same everywhere.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options that mean the same everywhere.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Data folder
+    #[arg(long, global = true, value_name = "DIR", default_value = "./data")]
+    pub data: PathBuf,
+    /// Take-in day of new files [default: today in Japan]
+    #[arg(long, global = true, value_name = "YYYY-MM-DD")]
+    pub on: Option<Day>,
+    /// Only what was known as of this processing month [default: all that is known]
+    #[arg(long, global = true, value_name = "YYYY-MM")]
+    pub as_of: Option<Month>,
+    /// Service months to publish, inclusive [default: the settings', else the newest 36]
+    /// (synth: the number of service months)
+    #[arg(long, global = true, value_name = "A..B")]
+    pub months: Option<MonthsArg>,
+    /// How blank items are filled [default: the settings', else arrival]
+    #[arg(long, global = true, value_name = "MODE")]
+    pub inheritance: Option<InheritanceArg>,
+    /// Snapshot to read: an id, or latest
+    #[arg(long, global = true, value_name = "ID", default_value = "latest")]
+    pub snapshot: String,
+    /// Form of results
+    #[arg(long, global = true, value_name = "FORM", default_value = "table")]
+    pub format: Format,
+    /// Run events as NDJSON on standard output, nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no notes on standard error
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+/// `--months`: a range to publish, or for `synth` a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MonthsArg {
+    /// A..B
+    Range(MonthRange),
+    /// How many.
+    Number(u32),
+}
+
+impl FromStr for MonthsArg {
+    type Err = CalendarError;
+    fn from_str(text: &str) -> Result<MonthsArg, CalendarError> {
+        match text.parse() {
+            Ok(number) => Ok(MonthsArg::Number(number)),
+            Err(_) => text.parse().map(MonthsArg::Range),
+        }
+    }
+}
+
+impl Common {
+    /// `--months` as a range to publish.
+    ///
+    /// # Errors
+    /// It is a number.
+    pub fn range(&self) -> Result<Option<MonthRange>, Usage> {
+        match self.months {
+            None => Ok(None),
+            Some(MonthsArg::Range(range)) => Ok(Some(range)),
+            Some(MonthsArg::Number(_)) => {
+                Err(Usage("--months wants a range like 2026-04..2026-10".to_owned()))
+            }
+        }
+    }
+}
+
+/// Form of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// CSV with a header line.
+    Csv,
+}
+
+/// `--inheritance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InheritanceArg {
+    /// A blank is filled when its record is applied.
+    Arrival,
+    /// Blanks are filled at the end, over the corrected sequence.
+    Lazy,
+}
+
+impl From<InheritanceArg> for Inheritance {
+    fn from(arg: InheritanceArg) -> Inheritance {
+        match arg {
+            InheritanceArg::Arrival => Inheritance::Arrival,
+            InheritanceArg::Lazy => Inheritance::Lazy,
+        }
+    }
+}
+
+/// Files to take in.
+#[derive(Clone, Debug, Args)]
+pub struct Intake {
+    /// Take in the plain files of this folder (not hidden, not *.part or *.tmp); it is only read
+    #[arg(long, value_name = "DIR")]
+    pub inbox: Option<PathBuf>,
+    /// Files to take in
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Check rejected files again
+    #[arg(long)]
+    pub recheck: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The main job: take in, resolve, publish, report
+    Nightly(Intake),
+    /// Only take in: archive, check, append to the log and ledger
+    Ingest(Intake),
+    /// Only resolve the ledger and publish a snapshot
+    Resolve,
+    /// What is in the data folder: files, months, newest snapshot, settings
+    Status,
+    /// One person: every record, what changed, which record gave every item
+    Timeline(TimelineArgs),
+    /// Findings of a snapshot
+    Findings(FindingsArgs),
+    /// List, show or verify snapshots
+    Snapshots {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: SnapshotsAction,
+    },
+    /// SQL over the published tables of a snapshot
+    Query {
+        /// The statement, e.g. "SELECT count(*) FROM recipient_month"
+        sql: String,
+    },
+    /// Realistic exchange files at any scale, deterministic by seed
+    Synth(SynthArgs),
+}
+
+/// `timeline`.
+#[derive(Clone, Debug, Args)]
+pub struct TimelineArgs {
+    /// Insured number (被保険者番号), ten characters
+    #[arg(long, value_name = "NO")]
+    pub insured: String,
+    /// Only under this holder [default: every holder that knows the number]
+    #[arg(long, value_name = "NO")]
+    pub holder: Option<String>,
+}
+
+/// `findings`.
+#[derive(Clone, Debug, Args)]
+pub struct FindingsArgs {
+    /// Only of this file (id or its beginning)
+    #[arg(long, value_name = "ID")]
+    pub file: Option<String>,
+    /// Only of this sender
+    #[arg(long, value_name = "NO")]
+    pub sender: Option<String>,
+}
+
+/// `snapshots`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SnapshotsAction {
+    /// All snapshots, oldest first
+    List,
+    /// One snapshot: options, tables, files
+    Show {
+        /// Snapshot id, or latest
+        id: String,
+    },
+    /// Check every file and table of a snapshot against its manifest
+    Verify {
+        /// Snapshot id [default: latest]
+        id: Option<String>,
+    },
+}
+
+/// `synth`.
+#[derive(Clone, Debug, Args)]
+pub struct SynthArgs {
+    /// Folder for the files; made if missing, must be empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// People
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub recipients: u64,
+    /// Insurers
+    #[arg(long, value_name = "K", default_value_t = 40)]
+    pub insurers: u32,
+    /// Seed: the same seed gives the same bytes
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Exact number of movements [default: what the lives give, about 10 a person]
+    #[arg(long, value_name = "N")]
+    pub movements: Option<u64>,
+    /// No corrections, late files or duplicates
+    #[arg(long)]
+    pub clean: bool,
+}

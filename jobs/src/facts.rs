@@ -1,0 +1,69 @@
+//! Which facts a resolve sees, and in what order they apply (domain 3): pure functions of the ledger's
+//! file entries.
+
+use crate::stack::FileOrder;
+use std::collections::BTreeMap;
+use tsumiage_pipeline::ledger::FileEntry;
+use tsumiage_schemas::{Month, MonthRange};
+
+/// At most so many months are published by default (contract, `--months`).
+const DEFAULT_MONTHS: i32 = 36;
+
+/// The files a resolve knows, in the order of application.
+#[derive(Clone, Debug)]
+pub struct KnownFiles<'a> {
+    /// Files as of the month asked for, by (processing month, take-in day, name, hash).
+    pub files: Vec<&'a FileEntry>,
+    /// Place of every file by its number in the ledger.
+    pub orders: Vec<FileOrder>,
+    /// File id by number in the ledger; empty for numbers that are not known.
+    pub file_ids: Vec<String>,
+}
+
+impl<'a> KnownFiles<'a> {
+    /// The files known as of a processing month (all of them if `None`). Files without a valid month or
+    /// rejected for their month stand only in what knows everything.
+    pub fn new(all: impl Iterator<Item = &'a FileEntry>, seqs: i32, as_of: Option<Month>) -> KnownFiles<'a> {
+        let known = |file: &&FileEntry| match as_of {
+            None => true,
+            Some(last) => !file.wrong_time && file.processing_month.is_some_and(|month| month <= last),
+        };
+        let mut files: Vec<&FileEntry> = all.filter(known).collect();
+        files.sort_by(|a, b| key(a).cmp(&key(b)));
+        let numbers = usize::try_from(seqs).unwrap_or(0);
+        let mut orders = vec![FileOrder::default(); numbers];
+        let mut file_ids = vec![String::new(); numbers];
+        let mut batch = 0;
+        for (rank, file) in files.iter().enumerate() {
+            if rank > 0 && (key(files[rank - 1]).0, key(files[rank - 1]).1) != (key(file).0, key(file).1) {
+                batch += 1;
+            }
+            if let Ok(seq) = usize::try_from(file.seq) {
+                orders[seq] = FileOrder { batch, rank: rank as u32 };
+                file_ids[seq].clone_from(&file.arrival.file_id);
+            }
+        }
+        KnownFiles { files, orders, file_ids }
+    }
+
+    /// The months published by default: up to the newest processing month known, at most 36, not before
+    /// the first movement's month; `None` if no file was accepted.
+    pub fn default_months(&self) -> Option<MonthRange> {
+        let accepted = || self.files.iter().filter(|file| !file.file_rejected);
+        let last = accepted().filter_map(|file| file.processing_month).max()?;
+        let first_movement = accepted().filter_map(|file| file.first_movement).min();
+        let earliest = Month(last.0 - DEFAULT_MONTHS + 1);
+        let first = first_movement.map_or(last, |day| day.month().max(earliest).min(last));
+        Some(MonthRange { first, last })
+    }
+
+    /// Files by their number in the ledger.
+    pub fn by_seq(&self) -> BTreeMap<i32, &'a FileEntry> {
+        self.files.iter().map(|file| (file.seq, *file)).collect()
+    }
+}
+
+fn key(file: &FileEntry) -> (Option<Month>, tsumiage_schemas::Day, &str, &str) {
+    let arrival = &file.arrival;
+    (file.processing_month, arrival.taken_in_on, arrival.name.as_str(), arrival.file_id.as_str())
+}

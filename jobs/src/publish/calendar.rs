@@ -1,0 +1,310 @@
+//! From live records to service months (domain 3, "Service month"), on positions only.
+//!
+//! Promise: pure; every question about a month (who is effective, which level is heaviest, what the
+//! certification covers) is answered here and nowhere else.
+
+use tsumiage_schemas::codes::CareLevelLimit;
+use tsumiage_schemas::{Day, Month, MonthRange};
+
+/// No record.
+pub const NONE: u32 = u32::MAX;
+
+/// One live record of a stream as the calendar sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// Row that later gathering refers to.
+    pub row: u32,
+    /// Movement date.
+    pub date: Day,
+    /// 終了
+    pub is_end: bool,
+    /// Certification start, filled in.
+    pub certified_from: Option<Day>,
+    /// Certification end, filled in.
+    pub certified_to: Option<Day>,
+    /// Care level's place in [`Levels`].
+    pub level: Option<u16>,
+}
+
+impl Live {
+    /// Whether its certification covers any day of a month.
+    fn covers(&self, month: Month) -> bool {
+        self.certified_from.is_some_and(|from| from <= month.last_day())
+            && self.certified_to.is_none_or(|to| to >= month.first_day())
+    }
+}
+
+/// What care levels are worth, by level and month.
+#[derive(Clone, Debug, Default)]
+pub struct Levels {
+    codes: Vec<String>,
+    limits: Vec<CareLevelLimit>,
+}
+
+impl Levels {
+    /// From the table of limits.
+    pub fn new(limits: &[CareLevelLimit]) -> Levels {
+        let mut codes: Vec<String> = limits.iter().map(|limit| limit.care_level.clone()).collect();
+        codes.sort();
+        codes.dedup();
+        Levels { codes, limits: limits.to_vec() }
+    }
+
+    /// The place of a care level, if the table has it.
+    pub fn level(&self, code: &str) -> Option<u16> {
+        self.codes.binary_search_by(|known| known.as_str().cmp(code)).ok().map(|at| at as u16)
+    }
+
+    /// The code at a place.
+    pub fn code(&self, level: u16) -> &str {
+        &self.codes[usize::from(level)]
+    }
+
+    /// The row of the table for a level that is valid in a month.
+    pub fn limit(&self, level: u16, month: Month) -> Option<&CareLevelLimit> {
+        let code = self.code(level);
+        let valid = |limit: &&CareLevelLimit| {
+            limit.care_level == code
+                && limit.valid_from <= month
+                && limit.valid_to.is_none_or(|last| month <= last)
+        };
+        self.limits.iter().find(valid)
+    }
+
+    /// Weight and units of every level in every month of a range, for quick look-up.
+    pub fn in_months(&self, range: MonthRange) -> Vec<Vec<Option<(i32, i32)>>> {
+        let of = |month: Month| {
+            let limit = |level: usize| self.limit(level as u16, month).map(|l| (l.weight, l.limit_units));
+            (0..self.codes.len()).map(limit).collect()
+        };
+        range.months().map(of).collect()
+    }
+}
+
+/// Rows of one service month, one entry per effective recipient, in stream order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MonthRows {
+    /// Record in force.
+    pub rows: Vec<u32>,
+    /// Live records dated in the month.
+    pub movements: Vec<i32>,
+    /// The record in force is an end.
+    pub ended: Vec<bool>,
+    /// Record in force on the first day, [`NONE`] if there is none or it is an end.
+    pub first_day: Vec<u32>,
+    /// Heaviest care level's place in [`Levels`].
+    pub heaviest: Vec<Option<u16>>,
+    /// Whether the record in force's certification covers the month.
+    pub covers: Vec<bool>,
+    /// Latest live record whose certification covers the month, or [`NONE`].
+    pub covering: Vec<u32>,
+}
+
+/// Where a live record stands in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Row of the record.
+    pub row: u32,
+    /// Last valid day, `None` = open.
+    pub valid_to: Option<Day>,
+    /// First service month it is the record of, `None` = never.
+    pub from_month: Option<Month>,
+    /// Last one, `None` = open (or never).
+    pub to_month: Option<Month>,
+}
+
+/// A finding of the calendar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// S10: the record in force does not cover these published months.
+    NotCovered {
+        /// Row of the record.
+        row: u32,
+        /// The months, in order.
+        months: Vec<Month>,
+    },
+    /// S14: certified before the first movement.
+    CertifiedEarlier {
+        /// Row of the first record.
+        row: u32,
+        /// First day of its certification.
+        from: Day,
+    },
+}
+
+/// Everything a chunk of streams says about the months published.
+#[derive(Debug)]
+pub struct Calendar<'a> {
+    range: MonthRange,
+    limits: &'a [Vec<Option<(i32, i32)>>],
+    /// One per month of the range.
+    pub months: Vec<MonthRows>,
+    /// One per live record, in stream and date order.
+    pub spans: Vec<Span>,
+    /// Findings.
+    pub remarks: Vec<Remark>,
+}
+
+impl<'a> Calendar<'a> {
+    /// An empty calendar; `limits` from [`Levels::in_months`] of the same range.
+    pub fn new(range: MonthRange, limits: &'a [Vec<Option<(i32, i32)>>]) -> Calendar<'a> {
+        let months = vec![MonthRows::default(); range.len()];
+        Calendar { range, limits, months, spans: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// Adds a stream: its live records by date.
+    pub fn stream(&mut self, live: &[Live]) {
+        let Some(first) = live.first() else { return };
+        self.certified_earlier(first);
+        for at in 0..live.len() {
+            self.spans.push(span(live, at));
+        }
+        let mut uncovered: Vec<(u32, Vec<Month>)> = Vec::new();
+        let mut after = 0; // live records dated up to the month's last day
+        for (index, month) in self.range.months().enumerate() {
+            let (first_day, last_day) = (month.first_day(), month.last_day());
+            while after < live.len() && live[after].date <= last_day {
+                after += 1;
+            }
+            let up_to_first_day =
+                live[..after].iter().rposition(|r| r.date <= first_day).map_or(0, |at| at + 1);
+            let Some(at) = in_force(live, after, first_day) else { continue };
+            let record = &live[at];
+            let dated_in = live[..after].iter().rev().take_while(|r| r.date >= first_day).count();
+            let rows = &mut self.months[index];
+            rows.rows.push(record.row);
+            rows.movements.push(dated_in as i32);
+            rows.ended.push(record.is_end);
+            let on_first_day = up_to_first_day.checked_sub(1).map(|at| &live[at]);
+            rows.first_day.push(on_first_day.filter(|r| !r.is_end).map_or(NONE, |r| r.row));
+            rows.heaviest.push(heaviest(
+                on_first_day,
+                &live[after - dated_in..after],
+                month,
+                &self.limits[index],
+            ));
+            let covers = record.covers(month);
+            rows.covers.push(covers);
+            let covering = live.iter().rev().find(|r| r.covers(month));
+            rows.covering.push(covering.map_or(NONE, |r| r.row));
+            if !covers {
+                match uncovered.last_mut() {
+                    Some((row, months)) if *row == record.row => months.push(month),
+                    _ => uncovered.push((record.row, vec![month])),
+                }
+            }
+        }
+        self.remarks.extend(uncovered.into_iter().map(|(row, months)| Remark::NotCovered { row, months }));
+    }
+
+    fn certified_earlier(&mut self, first: &Live) {
+        if let Some(from) = first.certified_from.filter(|_| !first.is_end) {
+            let in_order = first.certified_to.is_none_or(|to| to >= from);
+            if from.month() < first.date.month() && in_order {
+                self.remarks.push(Remark::CertifiedEarlier { row: first.row, from });
+            }
+        }
+    }
+}
+
+/// The record of the month's row: the last of those dated up to its last day, unless it is an end on or
+/// before the first day or an end with nothing but ends before it.
+fn in_force(live: &[Live], after: usize, first_day: Day) -> Option<usize> {
+    let at = after.checked_sub(1)?;
+    if !live[at].is_end {
+        return Some(at);
+    }
+    let effective = live[at].date > first_day && live[..at].iter().any(|r| !r.is_end);
+    effective.then_some(at)
+}
+
+/// The heaviest level among the record in force on the first day and those dated in the month.
+fn heaviest(
+    on_first_day: Option<&Live>,
+    dated_in: &[Live],
+    month: Month,
+    limits: &[Option<(i32, i32)>],
+) -> Option<u16> {
+    let candidates = on_first_day.into_iter().chain(dated_in.iter().filter(|r| !r.is_end));
+    let weighed = candidates.filter(|r| r.covers(month)).filter_map(|r| {
+        let level = r.level?;
+        limits[usize::from(level)].map(|(weight, _)| (weight, level))
+    });
+    weighed.reduce(|best, next| if next.0 >= best.0 { next } else { best }).map(|(_, level)| level)
+}
+
+fn span(live: &[Live], at: usize) -> Span {
+    let record = &live[at];
+    let next = live.get(at + 1);
+    let month = record.date.month();
+    let last_month = next.map(|next| Month(next.date.month().0 - 1));
+    let valid_to = match next {
+        Some(next) => Some(Day(next.date.0 - 1)),
+        None if record.is_end => Some(record.date),
+        None => None,
+    };
+    let superseded_within_month = last_month.is_some_and(|last| last < month);
+    let (from_month, to_month) = if superseded_within_month {
+        (None, None)
+    } else if record.is_end {
+        let effective = in_force(live, at + 1, month.first_day()).map(|_| month);
+        (effective, effective)
+    } else {
+        (Some(month), last_month)
+    };
+    Span { row: record.row, valid_to, from_month, to_month }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(row: u32, date: &str, is_end: bool) -> Live {
+        Live {
+            row,
+            date: date.parse().unwrap(),
+            is_end,
+            certified_from: None,
+            certified_to: None,
+            level: None,
+        }
+    }
+
+    #[test]
+    fn the_seeds_first_table() {
+        let stream: Vec<Live> = ["2026-04-01", "2026-06-01", "2026-07-03", "2026-09-15"]
+            .iter()
+            .enumerate()
+            .map(|(n, date)| live(n as u32 + 1, date, false))
+            .collect();
+        let range: MonthRange = "2026-03..2026-10".parse().unwrap();
+        let limits = vec![Vec::new(); range.len()];
+        let mut calendar = Calendar::new(range, &limits);
+        calendar.stream(&stream);
+        let rows: Vec<Vec<u32>> = calendar.months.iter().map(|m| m.rows.clone()).collect();
+        assert_eq!(rows, [vec![], vec![1], vec![1], vec![2], vec![3], vec![3], vec![4], vec![4]]);
+        let to: Vec<Option<String>> =
+            calendar.spans.iter().map(|s| s.to_month.map(|m| m.to_string())).collect();
+        let expected = ["2026-05", "2026-06", "2026-08"].map(|m| Some(m.to_owned()));
+        assert_eq!(to[..3], expected);
+        assert_eq!(to[3], None);
+    }
+
+    #[test]
+    fn an_end_is_the_first_day_out() {
+        let range: MonthRange = "2026-04..2026-06".parse().unwrap();
+        let limits = vec![Vec::new(); range.len()];
+        for (date, effective) in
+            [("2026-05-01", [1, 0, 0]), ("2026-05-02", [1, 1, 0]), ("2026-05-31", [1, 1, 0])]
+        {
+            let mut calendar = Calendar::new(range, &limits);
+            calendar.stream(&[live(1, "2026-04-10", false), live(2, date, true)]);
+            let rows: Vec<usize> = calendar.months.iter().map(|m| m.rows.len()).collect();
+            assert_eq!(rows, effective, "{date}");
+        }
+        let mut alone = Calendar::new(range, &limits);
+        alone.stream(&[live(2, "2026-05-20", true)]);
+        assert!(alone.months.iter().all(|m| m.rows.is_empty()));
+        assert_eq!(alone.spans[0].from_month, None);
+    }
+}

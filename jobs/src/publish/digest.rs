@@ -1,0 +1,117 @@
+//! `rows_digest`: a digest of a table's values that does not depend on encoding, file cuts or row order.
+//!
+//! Definition: every row is hashed by chaining XXH3-64 over its cells, the hash so far being the seed of
+//! the next; cells of the columns that both recipient tables share come first, then the others, each
+//! group in schema order. A null cell chains the single byte 0; any other cell chains the byte 1 and its
+//! little-endian value or its text. The digest is `<rows>-<sum of the row hashes in 128 bits, hex>`.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Columns both recipient tables share besides the items; items are shared too.
+pub const OWN_MONTH_COLUMNS: [&str; 9] = [
+    "service_month",
+    "movements_in_month",
+    "ended_in_month",
+    "first_day_insurer_no",
+    "heaviest_care_level",
+    "limit_units",
+    "limit_source",
+    "certification_covers_month",
+    "covering_movement_date",
+];
+
+/// Chains the cells of a column to the rows' hashes.
+pub fn chain(hashes: &mut [u64], column: &ArrayRef) {
+    match column.data_type() {
+        DataType::Utf8 => {
+            let values = column.as_string::<i32>();
+            let mut cell = Vec::with_capacity(65);
+            each(hashes, column, |row, hash| {
+                cell.clear();
+                cell.push(1);
+                cell.extend_from_slice(values.value(row).as_bytes());
+                xxh3_64_with_seed(&cell, hash)
+            });
+        }
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            each(hashes, column, |row, hash| xxh3_64_with_seed(&[1, u8::from(values.value(row))], hash));
+        }
+        DataType::Int64 => {
+            let values = column.as_primitive::<Int64Type>();
+            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+        }
+        DataType::Int32 => {
+            let values = column.as_primitive::<Int32Type>();
+            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+        }
+        _ => {
+            let values = column.as_primitive::<Date32Type>();
+            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+        }
+    }
+}
+
+fn each(hashes: &mut [u64], column: &ArrayRef, mut f: impl FnMut(usize, u64) -> u64) {
+    let absent = |hash: u64| xxh3_64_with_seed(&[0], hash);
+    if column.null_count() == column.len() {
+        hashes.iter_mut().for_each(|hash| *hash = absent(*hash));
+        return;
+    }
+    for (row, hash) in hashes.iter_mut().enumerate() {
+        *hash = if column.is_null(row) { absent(*hash) } else { f(row, *hash) };
+    }
+}
+
+fn number(bytes: &[u8], hash: u64) -> u64 {
+    let mut cell = [0; 9];
+    cell[0] = 1;
+    cell[1..=bytes.len()].copy_from_slice(bytes);
+    xxh3_64_with_seed(&cell[..=bytes.len()], hash)
+}
+
+/// A digest being summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsDigest {
+    rows: u64,
+    sum: u128,
+}
+
+impl RowsDigest {
+    /// Adds rows by their hashes.
+    pub fn add_hashes(&mut self, hashes: &[u64]) {
+        self.rows += hashes.len() as u64;
+        self.sum = hashes.iter().fold(self.sum, |sum, hash| sum.wrapping_add(u128::from(*hash)));
+    }
+
+    /// Adds the rows of a batch whose schema is that of the table.
+    pub fn add_batch(&mut self, batch: &RecordBatch) {
+        let mut hashes = vec![0; batch.num_rows()];
+        let schema = batch.schema();
+        let own = |at: &usize| OWN_MONTH_COLUMNS.contains(&schema.field(*at).name().as_str());
+        let (last, first): (Vec<usize>, Vec<usize>) = (0..batch.num_columns()).partition(own);
+        for at in first.into_iter().chain(last) {
+            chain(&mut hashes, batch.column(at));
+        }
+        self.add_hashes(&hashes);
+    }
+
+    /// Adds another digest of the same table.
+    pub fn merge(&mut self, other: RowsDigest) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
+    /// Rows added.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl std::fmt::Display for RowsDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{:032x}", self.rows, self.sum)
+    }
+}

@@ -1,0 +1,22 @@
+//! Publishing: from stacked chunks to an immutable snapshot.
+//!
+//! * `calendar` live records to service months (pure), `tables` Arrow columns of it
+//! * `table_file`, `digest` one Parquet file and the digest of its rows
+//! * `recipients` the writers of one unit, `findings` the findings table, `files` the files table
+//! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
+//! * `dictionary`, `views` what explains the tables to people
+//!
+//! Promise: a snapshot appears whole or not at all, is never changed, and its Parquet files are a function
+//! of facts and options.
+
+pub mod calendar;
+pub mod dictionary;
+pub mod digest;
+pub mod files;
+pub mod findings;
+pub mod recipients;
+pub mod snapshot;
+pub mod table_file;
+pub mod tables;
+pub mod verify;
+pub mod views;

@@ -1,0 +1,107 @@
+//! The recipient tables of one unit: one history file and one file per service month.
+//!
+//! Promise: a file is written only if it has rows; months are written on all cores, each by itself, so
+//! that threads cannot change bytes.
+
+use super::digest::RowsDigest;
+use super::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
+use super::tables::{ChunkTables, Context};
+use rayon::prelude::*;
+use std::path::Path;
+use tsumiage_pipeline::disk::DiskError;
+use tsumiage_schemas::Month;
+
+/// Writers of one unit.
+pub struct UnitFiles<'a> {
+    root: &'a Path,
+    unit: String,
+    context: &'a Context<'a>,
+    history: Option<TableFile>,
+    months: Vec<Option<TableFile>>,
+}
+
+/// What a unit published.
+#[derive(Debug, Default)]
+pub struct UnitPublished {
+    /// Its files.
+    pub files: Vec<PublishedFile>,
+    /// Digest of its rows of `recipient_history`.
+    pub history: RowsDigest,
+    /// Digest of its rows of `recipient_month`.
+    pub months: RowsDigest,
+}
+
+impl<'a> UnitFiles<'a> {
+    /// Writers for a unit, below a snapshot folder.
+    pub fn new(root: &'a Path, unit: &str, context: &'a Context<'a>) -> UnitFiles<'a> {
+        let months = context.range.months().map(|_| None).collect();
+        UnitFiles { root, unit: unit.to_owned(), context, history: None, months }
+    }
+
+    /// Writes a chunk.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&mut self, chunk: &ChunkTables<'_>) -> Result<(), DiskError> {
+        let (root, unit) = (self.root, &self.unit);
+        let context = self.context;
+        if chunk.history.num_rows() == 0 {
+            return Ok(());
+        }
+        let history = &mut self.history;
+        let months = &mut self.months;
+        let write_history = || {
+            let relative = format!("recipient_history/{unit}.parquet");
+            open(history, root, &relative, context.history)?.write_digested(&chunk.history)
+        };
+        let write_months = || {
+            months.par_iter_mut().enumerate().try_for_each(|(index, file)| {
+                let batch = chunk.month(index).map_err(|e| DiskError::invalid(root, e))?;
+                let Some((batch, hashes)) = batch else { return Ok(()) };
+                let relative = month_path(Month(context.range.first.0 + index as i32), unit);
+                let file = open(file, root, &relative, context.month)?;
+                file.digest.add_hashes(&hashes);
+                file.write(&batch)
+            })
+        };
+        let (a, b) = rayon::join(write_history, write_months);
+        a.and(b)
+    }
+
+    /// Ends the unit's files.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn finish(self) -> Result<UnitPublished, DiskError> {
+        let mut published = UnitPublished::default();
+        let open = self.months.into_iter().flatten().collect::<Vec<_>>();
+        let months: Result<Vec<_>, DiskError> = open.into_par_iter().map(TableFile::finish).collect();
+        for (file, digest) in months? {
+            published.files.push(file);
+            published.months.merge(digest);
+        }
+        if let Some(history) = self.history {
+            let (file, digest) = history.finish()?;
+            published.files.push(file);
+            published.history.merge(digest);
+        }
+        Ok(published)
+    }
+}
+
+/// Path of a unit's rows of a month below the snapshot.
+pub fn month_path(month: Month, unit: &str) -> String {
+    format!("recipient_month/month={month}/{unit}.parquet")
+}
+
+fn open<'f>(
+    file: &'f mut Option<TableFile>,
+    root: &Path,
+    relative: &str,
+    schema: &arrow::datatypes::SchemaRef,
+) -> Result<&'f mut TableFile, DiskError> {
+    if file.is_none() {
+        *file = Some(TableFile::create(root, relative, schema, &RECIPIENT_TABLE)?);
+    }
+    file.as_mut().ok_or_else(|| DiskError::invalid(root, "no file")) // it was filled above
+}

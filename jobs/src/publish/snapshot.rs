@@ -1,0 +1,265 @@
+//! Snapshot folders: begun under a hidden name, completed by one rename, then never changed.
+//!
+//! Promise: what is found under `snapshots/<id>` is whole; equal files of consecutive snapshots are one
+//! file (hard links); `latest` and `LATEST` point at the newest one made with the settings.
+
+use super::table_file::PublishedFile;
+use crate::stack::Inheritance;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_schemas::Month;
+
+/// What was asked for; together with the facts it determines every Parquet file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotOptions {
+    /// Only what was known as of this processing month; `None` = all.
+    pub as_of: Option<Month>,
+    /// How blanks are filled.
+    pub inheritance: Inheritance,
+    /// First service month published; `None` if nothing is known.
+    pub first_month: Option<Month>,
+    /// Last service month published.
+    pub last_month: Option<Month>,
+}
+
+/// A table of a snapshot as its manifest describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableEntry {
+    /// Rows in all files.
+    pub rows: u64,
+    /// See `publish::digest`.
+    pub rows_digest: String,
+}
+
+/// `manifest.json` of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotManifest {
+    /// Snapshot id.
+    pub id: String,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub options: SnapshotOptions,
+    /// Program version.
+    pub program_version: String,
+    /// Digest of layouts, codes and catalogue.
+    pub layouts: String,
+    /// Settings of the data folder, as far as they shape the content.
+    pub settings: serde_json::Value,
+    /// Digest of facts, options, layouts and program version.
+    pub inputs_digest: String,
+    /// Digest of the paths and hashes of all files.
+    pub content_digest: String,
+    /// Tables.
+    pub tables: BTreeMap<String, TableEntry>,
+    /// All files but this one, by path.
+    pub files: Vec<PublishedFile>,
+}
+
+/// A snapshot that stands.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its manifest.
+    pub manifest: SnapshotManifest,
+}
+
+/// The folder of all snapshots.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    root: PathBuf,
+}
+
+/// A snapshot being made.
+pub struct Building {
+    /// Folder to write into.
+    pub path: PathBuf,
+}
+
+const MANIFEST: &str = "manifest.json";
+
+impl Snapshots {
+    /// Opens or makes the snapshots of a data folder; leftovers of killed runs are removed when a new
+    /// one is begun.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(data: &Path) -> Result<Snapshots, DiskError> {
+        let root = data.join("snapshots");
+        disk::make_folder(&root)?;
+        let root = root.canonicalize().map_err(io(&root))?;
+        Ok(Snapshots { root })
+    }
+
+    /// All snapshots, oldest first.
+    ///
+    /// # Errors
+    /// A folder or manifest cannot be read.
+    pub fn list(&self) -> Result<Vec<Snapshot>, DiskError> {
+        let mut found = Vec::new();
+        for path in disk::entries(&self.root)? {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if !name.starts_with('.') && !path.is_symlink() && path.is_dir() {
+                let manifest = disk::read_json(&path.join(MANIFEST))?;
+                found.push(Snapshot { path, manifest });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The snapshot with this id, or the one `latest` points at.
+    ///
+    /// # Errors
+    /// There is none, or its manifest cannot be read.
+    pub fn find(&self, id: &str) -> Result<Snapshot, DiskError> {
+        let id = if id == "latest" {
+            let path = self.root.join("LATEST");
+            fs::read_to_string(&path).map_err(|_| {
+                DiskError::invalid(
+                    &path,
+                    "no snapshot yet; run `tsumiage nightly` or `tsumiage resolve` first",
+                )
+            })?
+        } else {
+            id.to_owned()
+        };
+        let path = self.root.join(id.trim());
+        let plain = !id.trim().is_empty() && !id.contains(['/', '\\']) && path.join(MANIFEST).is_file();
+        if !plain {
+            return Err(DiskError::invalid(
+                &self.root,
+                format!("no snapshot {:?}; see `tsumiage snapshots list`", id.trim()),
+            ));
+        }
+        let manifest = disk::read_json(&path.join(MANIFEST))?;
+        Ok(Snapshot { path, manifest })
+    }
+
+    /// Id of the snapshot `latest` points at.
+    pub fn latest_id(&self) -> Option<String> {
+        fs::read_to_string(self.root.join("LATEST")).ok().map(|id| id.trim().to_owned())
+    }
+
+    /// Begins a snapshot, removing what killed runs left.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn begin(&self) -> Result<Building, DiskError> {
+        for path in disk::entries(&self.root)? {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with(".building") {
+                fs::remove_dir_all(&path).map_err(io(&path))?;
+            }
+        }
+        let path = self.root.join(".building");
+        disk::make_folder(&path)?;
+        Ok(Building { path })
+    }
+
+    /// Completes a snapshot: shares equal files with the newest one, writes the manifest, gives it its
+    /// name. If the same content stands already under the same options, that one is returned.
+    ///
+    /// # Errors
+    /// Something cannot be written; then nothing is published.
+    pub fn complete(
+        &self,
+        building: Building,
+        mut manifest: SnapshotManifest,
+    ) -> Result<Snapshot, DiskError> {
+        let known = self.list()?;
+        manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+        manifest.content_digest = content_digest(&manifest.files);
+        let same = known.iter().rev().find(|s| {
+            s.manifest.content_digest == manifest.content_digest && s.manifest.options == manifest.options
+        });
+        if let Some(same) = same {
+            fs::remove_dir_all(&building.path).map_err(io(&building.path))?;
+            return Ok(same.clone());
+        }
+        if let Some(before) = known.last() {
+            share(before, &building.path, &manifest.files)?;
+        }
+        let number = known.iter().filter_map(|s| number_of(&s.manifest.id)).max().unwrap_or(0) + 1;
+        manifest.id = format!("{number:06}-{}", &manifest.content_digest[..8]);
+        let path = building.path.join(MANIFEST);
+        disk::write_json(&path, &manifest)?;
+        disk::set_read_only(&fs::File::open(&path).map_err(io(&path))?, &path)?;
+        sync_folders(&building.path)?;
+        let path = self.root.join(&manifest.id);
+        fs::rename(&building.path, &path).map_err(io(&path))?;
+        disk::sync_folder(&self.root)?;
+        Ok(Snapshot { path, manifest })
+    }
+
+    /// Points `latest` and `LATEST` at a snapshot.
+    ///
+    /// # Errors
+    /// The link or file cannot be written.
+    pub fn set_latest(&self, id: &str) -> Result<(), DiskError> {
+        if self.latest_id().as_deref() == Some(id) && self.root.join("latest").exists() {
+            return Ok(());
+        }
+        let (link, part) = (self.root.join("latest"), self.root.join(".latest"));
+        let _ = fs::remove_file(&part); // left by a killed run, or not there
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(id, &part).map_err(io(&part))?;
+        #[cfg(unix)]
+        fs::rename(&part, &link).map_err(io(&link))?;
+        disk::write_whole(&self.root.join("LATEST"), format!("{id}\n").as_bytes())
+    }
+}
+
+/// The number an id begins with.
+fn number_of(id: &str) -> Option<u64> {
+    id.split('-').next()?.parse().ok()
+}
+
+/// SHA-256 over `path NUL sha256 LF` of every file in path order.
+pub fn content_digest(files: &[PublishedFile]) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(format!("{}\0{}\n", file.path, file.sha256));
+    }
+    disk::hex(&hash.finalize())
+}
+
+/// Replaces files that equal those of an earlier snapshot by hard links; where links fail the copy stays.
+fn share(before: &Snapshot, building: &Path, files: &[PublishedFile]) -> Result<(), DiskError> {
+    let known: BTreeMap<&str, &str> =
+        before.manifest.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
+    for file in files.iter().filter(|f| known.get(f.path.as_str()) == Some(&f.sha256.as_str())) {
+        let (old, new) = (before.path.join(&file.path), building.join(&file.path));
+        let part = building.join(".link");
+        if fs::hard_link(&old, &part).is_ok() {
+            fs::rename(&part, &new).map_err(io(&new))?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_folders(folder: &Path) -> Result<(), DiskError> {
+    for path in disk::entries(folder)? {
+        if path.is_dir() {
+            sync_folders(&path)?;
+        }
+    }
+    disk::sync_folder(folder)
+}
+
+/// Writes a text file of a snapshot.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_text(building: &Building, relative: &str, text: &str) -> Result<PublishedFile, DiskError> {
+    let path = building.path.join(relative);
+    fs::write(&path, text).map_err(io(&path))?;
+    let file = fs::File::open(&path).map_err(io(&path))?;
+    disk::set_read_only(&file, &path)?;
+    file.sync_all().map_err(io(&path))?;
+    let sha256 = disk::hex(&Sha256::digest(text.as_bytes()));
+    Ok(PublishedFile { path: relative.to_owned(), rows: 0, bytes: text.len() as u64, sha256 })
+}

@@ -1,0 +1,166 @@
+//! One published Parquet file on its way: fixed writer settings, hashed while it is written.
+//!
+//! Promise: the bytes depend on the batches written and nothing else; the caller cuts the batches by a
+//! rule of the facts (`stack::cut`).
+
+use super::digest::RowsDigest;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tsumiage_pipeline::disk::{self, DiskError, io};
+
+/// Rows of a row group (the contract allows 500k). Part of "same facts, same bytes".
+const GROUP_ROWS: usize = 131_072;
+
+/// A file of a snapshot as its manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PublishedFile {
+    /// Path below the snapshot, `/` between folders.
+    pub path: String,
+    /// Rows, 0 for what is no table.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 of the bytes, hex.
+    pub sha256: String,
+}
+
+/// How a table is laid out in its files.
+#[derive(Clone, Debug)]
+pub struct TableLayout {
+    /// Columns the rows are sorted by.
+    pub sorted_by: &'static [&'static str],
+    /// Whether `insured_no` gets a bloom filter.
+    pub bloom: bool,
+}
+
+/// `recipient_month` and `recipient_history`.
+pub const RECIPIENT_TABLE: TableLayout =
+    TableLayout { sorted_by: &["holder_no", "insured_no", "movement_date"], bloom: true };
+
+/// A Parquet file being written.
+pub struct TableFile {
+    path: PathBuf,
+    relative: String,
+    writer: ArrowWriter<Hashing>,
+    /// Digest of the rows written.
+    pub digest: RowsDigest,
+}
+
+/// Hashes what passes through.
+struct Hashing {
+    file: BufWriter<File>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(ParquetError) -> DiskError + '_ {
+    move |error| match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(error) => DiskError::new(path, *error),
+            Err(source) => DiskError::new(path, std::io::Error::other(source)),
+        },
+        other => DiskError::new(path, std::io::Error::other(other)),
+    }
+}
+
+fn properties(schema: &SchemaRef, layout: &TableLayout) -> WriterProperties {
+    let place = |name: &&str| schema.index_of(name).ok();
+    let sorting = layout.sorted_by.iter().filter_map(place);
+    let sorting =
+        sorting.map(|at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: false });
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(Some(sorting.collect()))
+        .set_created_by(format!("tsumiage {}", env!("CARGO_PKG_VERSION")));
+    if layout.bloom {
+        let insured = ColumnPath::from("insured_no");
+        builder = builder
+            .set_column_bloom_filter_enabled(insured.clone(), true)
+            .set_column_bloom_filter_max_ndv(insured, GROUP_ROWS as u64);
+    }
+    builder.build()
+}
+
+impl TableFile {
+    /// Begins a file at `relative` below `root`.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(
+        root: &Path,
+        relative: &str,
+        schema: &SchemaRef,
+        layout: &TableLayout,
+    ) -> Result<TableFile, DiskError> {
+        let path = root.join(relative);
+        if let Some(folder) = path.parent() {
+            disk::make_folder(folder)?;
+        }
+        let file = File::create(&path).map_err(io(&path))?;
+        let file = Hashing { file: BufWriter::with_capacity(1 << 16, file), hash: Sha256::new(), bytes: 0 };
+        let properties = properties(schema, layout);
+        let writer =
+            ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties)).map_err(failed(&path))?;
+        Ok(TableFile { path, relative: relative.to_owned(), writer, digest: RowsDigest::default() })
+    }
+
+    /// Writes rows whose digest the caller adds itself.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
+        self.writer.write(batch).map_err(failed(&self.path))
+    }
+
+    /// Writes rows and adds them to the digest.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_digested(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
+        self.digest.add_batch(batch);
+        self.write(batch)
+    }
+
+    /// Ends the file: footer checked, durable, read-only.
+    ///
+    /// # Errors
+    /// The file cannot be written, or holds other rows than were given.
+    pub fn finish(mut self) -> Result<(PublishedFile, RowsDigest), DiskError> {
+        let footer = self.writer.finish().map_err(failed(&self.path))?;
+        let rows = footer.file_metadata().num_rows() as u64;
+        let Hashing { mut file, hash, bytes } = self.writer.into_inner().map_err(failed(&self.path))?;
+        file.flush().map_err(io(&self.path))?;
+        disk::set_read_only(file.get_ref(), &self.path)?;
+        file.get_ref().sync_all().map_err(io(&self.path))?;
+        if rows != self.digest.rows() {
+            return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
+        }
+        let file = PublishedFile { path: self.relative, rows, bytes, sha256: disk::hex(&hash.finalize()) };
+        Ok((file, self.digest))
+    }
+}

@@ -1,0 +1,69 @@
+//! `views.sql`: views with Japanese names over the files of a snapshot, for DuckDB, and the look-up that
+//! claim review does.
+
+use arrow::datatypes::SchemaRef;
+use std::fmt::Write;
+
+/// A published table for people: its name, Japanese name, the files it is read from, its schema.
+pub struct TableInfo {
+    /// Name.
+    pub name: &'static str,
+    /// Japanese name.
+    pub name_ja: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// Files, below the snapshot.
+    pub glob: &'static str,
+    /// Columns.
+    pub schema: SchemaRef,
+}
+
+fn label(field: &arrow::datatypes::Field) -> &str {
+    field.metadata().get("label_ja").map_or(field.name().as_str(), String::as_str)
+}
+
+/// The text of `views.sql`. Paths are relative: it is run inside the snapshot folder.
+pub fn views_sql(tables: &[TableInfo]) -> String {
+    let mut sql = String::from(
+        "-- Views over this snapshot. Run inside its folder, e.g.: duckdb -init views.sql\n\
+         -- このスナップショットのフォルダの中で実行してください（例: duckdb -init views.sql）。\n\n",
+    );
+    for table in tables {
+        let _ = writeln!(sql, "-- {}: {}", table.name, table.about);
+        let _ = writeln!(
+            sql,
+            "CREATE OR REPLACE VIEW {} AS\n  SELECT * FROM read_parquet('{}', hive_partitioning = false);\n",
+            table.name, table.glob
+        );
+        let columns: Vec<String> = table
+            .schema
+            .fields()
+            .iter()
+            .map(|field| format!("  {} AS \"{}\"", field.name(), label(field).replace('"', "\"\"")))
+            .collect();
+        let _ = writeln!(
+            sql,
+            "CREATE OR REPLACE VIEW \"{}\" AS\nSELECT\n{}\nFROM {};\n",
+            table.name_ja,
+            columns.join(",\n"),
+            table.name
+        );
+    }
+    sql.push_str(LOOK_UP);
+    sql
+}
+
+const LOOK_UP: &str = "\
+-- What a claim asks (請求の照会): insurer number, insured number and service month, as on the claim.\n\
+-- SELECT * FROM claim_lookup('141003', '0000000010', DATE '2026-07-01');\n\
+CREATE OR REPLACE MACRO claim_lookup(claim_insurer_no, claim_insured_no, claim_month) AS TABLE\n\
+  SELECT *\n\
+  FROM recipient_month\n\
+  WHERE insured_no = claim_insured_no\n\
+    AND service_month = date_trunc('month', claim_month)\n\
+    AND claim_insurer_no IN (insurer_no, first_day_insurer_no);\n\n\
+CREATE OR REPLACE MACRO \"請求照会\"(claim_insurer_no, claim_insured_no, claim_month) AS TABLE\n\
+  SELECT * FROM \"受給者月次\"\n\
+  WHERE \"被保険者番号\" = claim_insured_no\n\
+    AND \"サービス提供月\" = date_trunc('month', claim_month)\n\
+    AND claim_insurer_no IN (\"証記載保険者番号\", \"月初日の証記載保険者番号\");\n";

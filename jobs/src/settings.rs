@@ -1,0 +1,121 @@
+//! The settings of a data folder (`settings.toml`): what the first run was told holds for later runs.
+//!
+//! Promise: an unknown key or wrong value is an error with file and line, never ignored.
+
+use crate::stack::Inheritance;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_schemas::MonthRange;
+
+/// Settings of a data folder. `months` and `inheritance` shape what is published as `latest`; the
+/// others only how fast it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// How blanks are filled.
+    pub inheritance: Inheritance,
+    /// Months to publish; none = the newest 36.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub months: Option<MonthRange>,
+    /// Memory for facts on their way and for sorts, in MiB; at least 128.
+    pub memory_mib: usize,
+    /// Cores to use; 0 = all.
+    pub threads: usize,
+    /// Partitions of a plan.
+    pub partitions: usize,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            inheritance: Inheritance::Arrival,
+            months: None,
+            memory_mib: 256,
+            threads: 0,
+            partitions: 1,
+            batch_rows: 8_192,
+        }
+    }
+}
+
+const HEAD: &str = "\
+# Settings of this data folder. Edit them, then run `tsumiage resolve`.
+# inheritance: \"arrival\" or \"lazy\"; months: e.g. \"2026-04..2026-10\" (absent: the newest 36);
+# memory_mib (at least 128), threads (0 = all cores), partitions, batch_rows: speed only, never results.
+";
+
+const NAME: &str = "settings.toml";
+
+impl Settings {
+    /// Reads the settings of a data folder; `None` if there are none yet.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else than settings.
+    pub fn read(data: &Path) -> Result<Option<Settings>, DiskError> {
+        let path = data.join(NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        let settings: Settings =
+            toml::from_str(&text).map_err(|e| DiskError::invalid(&path, e.to_string().trim()))?;
+        match settings.fault() {
+            Some(fault) => Err(DiskError::invalid(&path, fault)),
+            None => Ok(Some(settings)),
+        }
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        match self {
+            Settings { memory_mib: ..128, .. } => Some("memory_mib must be at least 128"),
+            Settings { partitions: 0 | 257.., .. } => Some("partitions must be 1 to 256"),
+            Settings { batch_rows: 0 | 1_000_001.., .. } => Some("batch_rows must be 1 to 1000000"),
+            Settings { threads: 1_025.., .. } => Some("threads must be 0 to 1024"),
+            _ => None,
+        }
+    }
+
+    /// Keeps the settings in a data folder.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, data: &Path) -> Result<(), DiskError> {
+        let path = data.join(NAME);
+        let body = toml::to_string(self).map_err(|e| DiskError::invalid(&path, e))?;
+        disk::write_whole(&path, format!("{HEAD}{body}").as_bytes())
+    }
+
+    /// What the settings say about content, for a snapshot's manifest.
+    pub fn for_manifest(&self) -> serde_json::Value {
+        serde_json::json!({
+            "inheritance": self.inheritance,
+            "months": self.months.map(|m| m.to_string()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_and_mistakes_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::read(folder.path()).unwrap(), None);
+        let settings = Settings {
+            inheritance: Inheritance::Lazy,
+            months: Some("2026-04..2026-10".parse().unwrap()),
+            ..Settings::default()
+        };
+        settings.write(folder.path()).unwrap();
+        assert_eq!(Settings::read(folder.path()).unwrap(), Some(settings));
+        for (wrong, says) in [("inheritence = \"lazy\"", "inheritence"), ("memory_mib = 5", "128")] {
+            std::fs::write(folder.path().join(NAME), wrong).unwrap();
+            let error = Settings::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("settings.toml") && error.contains(says), "{error}");
+        }
+    }
+}

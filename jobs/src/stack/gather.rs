@@ -1,0 +1,243 @@
+//! Between Arrow and the fold: reads the facts of a chunk, folds its streams, and gathers the output
+//! columns, one `take` each.
+
+use super::fold::{Change, Fact, FileOrder, Folded, Folder, Inheritance, NOT_SET, Values};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, FixedSizeBinaryArray, FixedSizeListArray, Int32Array, Int64Array,
+    RecordBatch, StringArray, UInt8Array, UInt32Array, new_null_array,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, MASK_BYTES};
+
+/// Movement reason of a registration by merger (domain 3; grade B).
+const MERGER: &str = "04";
+
+/// Places in the operator's input: `holder_no`, then the fact schema.
+pub mod column {
+    /// Holder number, first in input and output.
+    pub const HOLDER: usize = 0;
+    /// First column of the fact schema.
+    pub const INSURER: usize = 1;
+    /// Insured number.
+    pub const INSURED: usize = 2;
+    /// Movement date.
+    pub const DATE: usize = 3;
+    /// 5321 or 5311.
+    pub const IS_CORRECTION: usize = 4;
+    /// Movement or correction type.
+    pub const CHANGE_TYPE: usize = 5;
+    /// Correction date.
+    pub const CORRECTION_DATE: usize = 6;
+    /// File number in the ledger.
+    pub const FILE_SEQ: usize = 7;
+    /// Processing month.
+    pub const PROCESSING_MONTH: usize = 8;
+    /// Record number.
+    pub const RECORD_NO: usize = 9;
+    /// Whether the reader warned of the record.
+    pub const WARNED: usize = 11;
+    /// Mask of values.
+    pub const GIVEN: usize = 13;
+    /// Mask of clear marks.
+    pub const CLEARED: usize = 14;
+    /// First stacked item (`movement_reason`).
+    pub const ITEMS: usize = super::FACT_KEY_COLUMNS + 1;
+}
+
+/// Columns the operator adds after the items, in this order.
+pub const OUTCOME_COLUMNS: [&str; 5] = ["state", "flags", "stale", "last_correction_date", "corrections"];
+
+/// The operator's output: the input's columns, the outcome, and, if asked for, `lineage`: for every
+/// stacked item the fact that gave it as `file_seq << 32 | record_no`, null where it is not set.
+pub fn stacked_schema(input: &Schema, with_lineage: bool) -> SchemaRef {
+    let mut fields: Vec<Field> = input.fields().iter().map(|f| f.as_ref().clone()).collect();
+    let types = [
+        DataType::UInt8,
+        DataType::UInt32,
+        DataType::FixedSizeBinary(MASK_BYTES),
+        DataType::Date32,
+        DataType::Int32,
+    ];
+    for (name, data_type) in OUTCOME_COLUMNS.iter().zip(types) {
+        fields.push(Field::new(*name, data_type, *name == "last_correction_date"));
+    }
+    if with_lineage {
+        let items = input.fields().len().saturating_sub(column::ITEMS);
+        let source = Arc::new(Field::new("source", DataType::Int64, true));
+        fields.push(Field::new("lineage", DataType::FixedSizeList(source, items as i32), false));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+struct Columns<'a> {
+    insurer: &'a StringArray,
+    items: &'a [ArrayRef],
+}
+
+impl Values for Columns<'_> {
+    fn same_value(&self, item: usize, a: usize, b: usize) -> bool {
+        let column = &self.items[item];
+        match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value(a) == column.as_string::<i32>().value(b),
+            DataType::Int32 => {
+                let values = column.as_primitive::<Int32Type>();
+                values.value(a) == values.value(b)
+            }
+            _ => column.slice(a, 1).to_data() == column.slice(b, 1).to_data(),
+        }
+    }
+
+    fn same_insurer(&self, a: usize, b: usize) -> bool {
+        self.insurer.value(a) == self.insurer.value(b)
+    }
+}
+
+/// The masks of a `FixedSizeBinary(16)` column.
+pub fn masks(array: &dyn Array) -> impl Fn(usize) -> u128 + '_ {
+    let array = array.as_fixed_size_binary();
+    move |row| array.value(row).try_into().map_or(0, u128::from_le_bytes)
+}
+
+/// The last row + 1 of every stream of a chunk sorted by (holder, insured number).
+pub fn stream_ends(holder: &StringArray, insured: &StringArray) -> Vec<usize> {
+    let rows = insured.len();
+    let mut ends = Vec::new();
+    for row in 1..rows {
+        if insured.value(row) != insured.value(row - 1) || holder.value(row) != holder.value(row - 1) {
+            ends.push(row);
+        }
+    }
+    if rows > 0 {
+        ends.push(rows);
+    }
+    ends
+}
+
+/// Stacks one chunk of whole streams. `orders` gives every file's place in the order of application by
+/// its number in the ledger.
+///
+/// # Errors
+/// A file number without a place, or Arrow refuses a column.
+pub fn stack_chunk(
+    chunk: &RecordBatch,
+    orders: &[FileOrder],
+    inheritance: Inheritance,
+    output: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
+    let items = &chunk.columns()[column::ITEMS..];
+    let facts = facts_of(chunk, orders)?;
+    let columns = Columns { insurer: chunk.column(column::INSURER).as_string(), items };
+    let mut folder = Folder::new(items.len(), inheritance);
+    let mut folded = Folded::default();
+    folded.outcomes.reserve(facts.len());
+    folded.cells.reserve(facts.len() * items.len());
+    let mut start = 0;
+    let insured = chunk.column(column::INSURED).as_string();
+    for end in stream_ends(chunk.column(column::HOLDER).as_string(), insured) {
+        folder.stream(&facts[start..end], start, &columns, &mut folded);
+        start = end;
+    }
+    gather(chunk, &folded, output)
+}
+
+fn facts_of(chunk: &RecordBatch, orders: &[FileOrder]) -> Result<Vec<Fact>, ArrowError> {
+    let dates = chunk.column(column::DATE).as_primitive::<Date32Type>();
+    let correction = chunk.column(column::IS_CORRECTION).as_boolean();
+    let types = chunk.column(column::CHANGE_TYPE).as_string::<i32>();
+    let correction_dates = chunk.column(column::CORRECTION_DATE).as_primitive::<Date32Type>();
+    let seqs = chunk.column(column::FILE_SEQ).as_primitive::<Int32Type>();
+    let records = chunk.column(column::RECORD_NO).as_primitive::<Int64Type>();
+    let given = masks(chunk.column(column::GIVEN));
+    let cleared = masks(chunk.column(column::CLEARED));
+    let reasons = chunk.column(column::ITEMS).as_string::<i32>();
+    let fact = |row: usize| {
+        let seq = seqs.value(row);
+        let order = usize::try_from(seq).ok().and_then(|s| orders.get(s));
+        let order = order
+            .ok_or_else(|| ArrowError::ComputeError(format!("file number {seq} is not in the ledger")))?;
+        let change_type = types.value(row).as_bytes().first().copied().unwrap_or(b'0');
+        Ok(Fact {
+            order: *order,
+            record_no: records.value(row),
+            date: dates.value(row),
+            change: Change::of(correction.value(row), change_type),
+            correction_date: correction_dates.value(row),
+            given: given(row),
+            cleared: cleared(row),
+            by_merger: reasons.is_valid(row) && reasons.value(row) == MERGER,
+        })
+    };
+    (0..chunk.num_rows()).map(fact).collect()
+}
+
+fn gather(chunk: &RecordBatch, folded: &Folded, output: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let outcomes = &folded.outcomes;
+    let items = chunk.num_columns() - column::ITEMS;
+    let rows = UInt32Array::from_iter_values(outcomes.iter().map(|o| o.row));
+    let in_order = rows.values().iter().enumerate().all(|(i, &row)| i == row as usize);
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(output.fields().len());
+    for key in &chunk.columns()[..column::ITEMS] {
+        columns.push(if in_order { Arc::clone(key) } else { take(key, &rows, None)? });
+    }
+    for item in 0..items {
+        let values = chunk.column(column::ITEMS + item);
+        columns.push(if values.null_count() == values.len() {
+            new_null_array(values.data_type(), outcomes.len())
+        } else {
+            take(values, &positions(&folded.cells, item, items), None)?
+        });
+    }
+    columns.push(Arc::new(UInt8Array::from_iter_values(outcomes.iter().map(|o| o.state as u8))));
+    columns.push(Arc::new(UInt32Array::from_iter_values(outcomes.iter().map(|o| o.flags))));
+    let stale = FixedSizeBinaryArray::try_from_iter(outcomes.iter().map(|o| o.stale.to_le_bytes()));
+    columns.push(if outcomes.is_empty() {
+        new_null_array(&DataType::FixedSizeBinary(MASK_BYTES), 0)
+    } else {
+        Arc::new(stale?)
+    });
+    columns.push(Arc::new(outcomes.iter().map(|o| o.last_correction).collect::<Date32Array>()));
+    columns.push(Arc::new(Int32Array::from_iter_values(outcomes.iter().map(|o| o.corrections))));
+    if output.fields().len() > columns.len() {
+        columns.push(lineage(chunk, &folded.cells, items, output)?);
+    }
+    RecordBatch::try_new(Arc::clone(output), columns)
+}
+
+/// The rows of one item's cells as `take` wants them: null where not set.
+fn positions(cells: &[u32], item: usize, items: usize) -> UInt32Array {
+    let rows: Vec<u32> = cells.iter().skip(item).step_by(items).copied().collect();
+    let valid = NullBuffer::from_iter(rows.iter().map(|&row| row != NOT_SET));
+    let rows: Vec<u32> = rows.into_iter().map(|row| if row == NOT_SET { 0 } else { row }).collect();
+    UInt32Array::new(ScalarBuffer::from(rows), Some(valid))
+}
+
+fn lineage(
+    chunk: &RecordBatch,
+    cells: &[u32],
+    items: usize,
+    output: &SchemaRef,
+) -> Result<ArrayRef, ArrowError> {
+    let seqs = chunk.column(column::FILE_SEQ).as_primitive::<Int32Type>();
+    let records = chunk.column(column::RECORD_NO).as_primitive::<Int64Type>();
+    let source = |&row: &u32| {
+        let row = (row != NOT_SET).then_some(row as usize)?;
+        Some(i64::from(seqs.value(row)) << 32 | records.value(row))
+    };
+    let sources: Int64Array = cells.iter().map(source).collect();
+    match output.field(output.fields().len() - 1).data_type() {
+        DataType::FixedSizeList(field, _) => {
+            let list = FixedSizeListArray::try_new(Arc::clone(field), items as i32, Arc::new(sources), None)?;
+            Ok(Arc::new(list))
+        }
+        other => Err(ArrowError::SchemaError(format!("lineage cannot be {other}"))),
+    }
+}
+
+/// The file numbers of a stacked chunk's rows.
+pub fn file_seqs(stacked: &RecordBatch) -> &Int32Array {
+    stacked.column(column::FILE_SEQ).as_primitive()
+}

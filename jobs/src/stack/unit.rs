@@ -1,0 +1,126 @@
+//! The plan of one unit of resolving: scan its runs, name the holder, stack.
+//!
+//! In this version a unit is one insurer, which holds itself (`schemas::holder`).
+
+use super::fold::{FileOrder, Inheritance};
+use super::node::{StackNode, StackOptions, with_stacking};
+use super::scan::{LedgerRuns, Run};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::prelude::SessionConfig;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tsumiage_schemas::Month;
+
+/// Limits of the engine; none of them changes a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Memory for sorts and operators, in bytes; beyond it sorts spill.
+    pub memory_bytes: usize,
+    /// Partitions of a plan.
+    pub partitions: usize,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Folder for what spills.
+    pub temp: PathBuf,
+}
+
+/// What is to be stacked.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// The insurer.
+    pub insurer_no: String,
+    /// Its runs in the ledger.
+    pub runs: Vec<Run>,
+}
+
+/// Which facts count and how.
+#[derive(Clone, Debug)]
+pub struct StackRequest {
+    /// Schema of the facts.
+    pub facts: SchemaRef,
+    /// Order of application by file number.
+    pub orders: Arc<Vec<FileOrder>>,
+    /// How blanks are filled.
+    pub inheritance: Inheritance,
+    /// Only processing months up to this one.
+    pub as_of: Option<Month>,
+    /// Only this person.
+    pub insured_no: Option<String>,
+    /// Whether every cell's source is wanted.
+    pub with_lineage: bool,
+}
+
+/// An engine with these limits.
+///
+/// # Errors
+/// The folder for spilling cannot be made.
+pub fn engine(limits: &EngineLimits) -> Result<SessionState> {
+    let disk =
+        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![limits.temp.clone()]));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(limits.partitions)
+        .with_batch_size(limits.batch_rows)
+        .with_repartition_file_scans(false)
+        .with_prefer_existing_sort(true)
+        .with_collect_statistics(false);
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    Ok(with_stacking(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime)))
+}
+
+/// The logical plan of a unit.
+///
+/// # Errors
+/// The plan does not fit the fact schema.
+pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> {
+    let table = LedgerRuns::new(unit.runs.clone(), Arc::clone(&request.facts));
+    let mut builder = LogicalPlanBuilder::scan("facts", provider_as_source(Arc::new(table)), None)?;
+    if let Some(month) = request.as_of {
+        let last = ScalarValue::Date32(Some(month.first_day().0));
+        builder = builder.filter(col("processing_month").lt_eq(lit(last)))?;
+    }
+    if let Some(insured_no) = &request.insured_no {
+        builder = builder.filter(col("insured_no").eq(lit(insured_no.as_str())))?;
+    }
+    let holder = std::iter::once(lit(unit.insurer_no.as_str()).alias("holder_no"));
+    let facts = request.facts.fields().iter().map(|field| col(field.name()));
+    let input = builder.project(holder.chain(facts).collect::<Vec<Expr>>())?.build()?;
+    let options = StackOptions {
+        orders: Arc::clone(&request.orders),
+        inheritance: request.inheritance,
+        with_lineage: request.with_lineage,
+    };
+    StackNode::plan(input, options)
+}
+
+/// The physical plan of a unit: one partition, ordered by (holder, insured number, movement date).
+///
+/// # Errors
+/// DataFusion cannot plan it.
+pub async fn physical_plan(
+    engine: &SessionState,
+    unit: &Unit,
+    request: &StackRequest,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = engine.create_physical_plan(&logical_plan(unit, request)?).await?;
+    if plan.output_partitioning().partition_count() == 1 {
+        return Ok(plan);
+    }
+    let Some(ordering) = plan.output_ordering().cloned() else {
+        return datafusion::common::internal_err!("stacking lost its order");
+    };
+    Ok(Arc::new(SortPreservingMergeExec::new(ordering, plan)))
+}

@@ -1,0 +1,156 @@
+//! Small steps on the file system, each with the path in its error and a next step in its message.
+//!
+//! Promise: a file written here appears whole or not at all and survives a power cut once the call
+//! returned.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File};
+use std::io::{self as std_io, Write};
+use std::path::{Path, PathBuf};
+
+/// The machine failed: disk full, no permission, a file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}{}", path.display(), advice(error))]
+pub struct DiskError {
+    /// What was touched.
+    pub path: PathBuf,
+    /// What went wrong.
+    #[source]
+    pub error: std_io::Error,
+}
+
+impl DiskError {
+    /// An error at a path.
+    pub fn new(path: &Path, error: impl Into<std_io::Error>) -> DiskError {
+        DiskError { path: path.to_owned(), error: error.into() }
+    }
+
+    /// Something at a path does not have the form it must have.
+    pub fn invalid(path: &Path, what: impl ToString) -> DiskError {
+        DiskError::new(path, std_io::Error::new(std_io::ErrorKind::InvalidData, what.to_string()))
+    }
+}
+
+fn advice(error: &std_io::Error) -> &'static str {
+    match error.kind() {
+        std_io::ErrorKind::StorageFull => ": free some space and run again; nothing was lost",
+        std_io::ErrorKind::PermissionDenied => ": give this user the right to it and run again",
+        std_io::ErrorKind::ReadOnlyFilesystem => ": the file system is read-only",
+        std_io::ErrorKind::NotFound => ": check the path",
+        _ => "",
+    }
+}
+
+/// For `map_err`: puts the path to an I/O error.
+pub fn io(path: &Path) -> impl FnOnce(std_io::Error) -> DiskError + '_ {
+    move |error| DiskError::new(path, error)
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(path: &Path) -> Result<(), DiskError> {
+    fs::create_dir_all(path).map_err(io(path))
+}
+
+/// The entries of a folder, sorted by name.
+///
+/// # Errors
+/// It cannot be read.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        paths.push(entry.map_err(io(folder))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Makes the entries of a folder durable.
+///
+/// # Errors
+/// The folder cannot be synced.
+pub fn sync_folder(folder: &Path) -> Result<(), DiskError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(io(folder))
+}
+
+/// Takes the right to write from a file.
+///
+/// # Errors
+/// The permissions cannot be changed.
+pub fn set_read_only(file: &File, path: &Path) -> Result<(), DiskError> {
+    let mut permissions = file.metadata().map_err(io(path))?.permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o440);
+    #[cfg(not(unix))]
+    permissions.set_readonly(true);
+    file.set_permissions(permissions).map_err(io(path))
+}
+
+/// Writes a file whole or not at all, replacing what was there.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let (folder, part) = write_part(path, bytes)?;
+    part.persist(path).map_err(|e| DiskError::new(path, e.error))?;
+    sync_folder(&folder)
+}
+
+/// Writes a file whole if nothing of its name is there yet; `false` if something is.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_if_absent(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
+    let (folder, part) = write_part(path, bytes)?;
+    match part.persist_noclobber(path) {
+        Ok(_) => sync_folder(&folder).map(|()| true),
+        Err(e) if e.error.kind() == std_io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(DiskError::new(path, e.error)),
+    }
+}
+
+fn write_part(path: &Path, bytes: &[u8]) -> Result<(PathBuf, tempfile::NamedTempFile), DiskError> {
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
+    let mut part = builder.prefix(".part-").tempfile_in(&folder).map_err(io(path))?;
+    part.write_all(bytes).map_err(io(path))?;
+    part.as_file().sync_all().map_err(io(path))?;
+    Ok((folder, part))
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// It is not there or not of this form.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DiskError> {
+    let text = fs::read(path).map_err(io(path))?;
+    serde_json::from_slice(&text).map_err(|e| DiskError::invalid(path, e))
+}
+
+/// Pretty JSON with a line end.
+///
+/// # Errors
+/// The value has no JSON form.
+pub fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, DiskError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| DiskError::invalid(path, e))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes a JSON file whole or not at all.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError> {
+    write_whole(path, &to_json(path, value)?)
+}
+
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,145 @@
+//! The reader's findings in the ledger: one Parquet file per commit, put into words only when they are
+//! published (messages are data and may change).
+
+use crate::disk::{DiskError, io};
+use arrow::array::{
+    ArrayRef, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+};
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use tsumiage_schemas::{Code, Day, Finding, Severity};
+
+/// Columns of a findings file: `file_seq`, then the fields of [`Finding`].
+pub fn findings_schema() -> SchemaRef {
+    use DataType::{Date32, Int32, Int64, Utf8};
+    let column = |name: &str, t: DataType| Field::new(name, t, true);
+    Arc::new(Schema::new(vec![
+        column("file_seq", Int32),
+        column("record_no", Int64),
+        column("byte_offset", Int64),
+        column("insurer_no", Utf8),
+        column("insured_no", Utf8),
+        column("movement_date", Date32),
+        column("severity", Utf8),
+        column("code", Utf8),
+        column("item", Utf8),
+        column("count", Int64),
+        column("detail", Utf8),
+    ]))
+}
+
+fn batch(findings: &[(i32, Finding)]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let mut seq = Int32Builder::new();
+    let (mut record_no, mut offset, mut count) =
+        (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
+    let mut date = Date32Builder::new();
+    let mut texts: [StringBuilder; 6] = std::array::from_fn(|_| StringBuilder::new());
+    for (file_seq, finding) in findings {
+        seq.append_value(*file_seq);
+        record_no.append_option(finding.record_no);
+        offset.append_option(finding.byte_offset.and_then(|o| i64::try_from(o).ok()));
+        date.append_option(finding.movement_date.map(|day| day.0));
+        count.append_value(finding.count);
+        let values = [
+            finding.insurer_no.as_deref(),
+            finding.insured_no.as_deref(),
+            Some(finding.severity.as_str()),
+            Some(finding.code.as_str()),
+            finding.item.as_deref(),
+            Some(finding.detail.as_str()),
+        ];
+        for (text, value) in texts.iter_mut().zip(values) {
+            text.append_option(value);
+        }
+    }
+    let [insurer, insured, severity, code, item, detail] =
+        texts.map(|mut text| Arc::new(text.finish()) as ArrayRef);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(seq.finish()),
+        Arc::new(record_no.finish()),
+        Arc::new(offset.finish()),
+        insurer,
+        insured,
+        Arc::new(date.finish()),
+        severity,
+        code,
+        item,
+        Arc::new(count.finish()),
+        detail,
+    ];
+    RecordBatch::try_new(findings_schema(), columns)
+}
+
+/// Writes findings of a commit; returns the bytes written.
+pub(super) fn write(path: &Path, findings: &[(i32, Finding)]) -> Result<u64, DiskError> {
+    let invalid = |e: parquet::errors::ParquetError| DiskError::new(path, std::io::Error::other(e));
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let file = File::create(path).map_err(io(path))?;
+    let mut writer = ArrowWriter::try_new(file, findings_schema(), Some(properties)).map_err(invalid)?;
+    for part in findings.chunks(65_536) {
+        let batch = batch(part).map_err(|e| DiskError::invalid(path, e))?;
+        writer.write(&batch).map_err(invalid)?;
+    }
+    let file = writer.into_inner().map_err(invalid)?;
+    file.sync_all().map_err(io(path))?;
+    Ok(file.metadata().map_err(io(path))?.len())
+}
+
+/// Reads a findings file batch by batch: (file number, finding).
+///
+/// # Errors
+/// The file cannot be read or is not a findings file.
+pub fn read_findings(path: &Path, each: &mut dyn FnMut(i32, Finding)) -> Result<(), DiskError> {
+    let invalid = |e: parquet::errors::ParquetError| DiskError::invalid(path, e);
+    let file = File::open(path).map_err(io(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(invalid)?;
+    for batch in reader {
+        let batch = batch.map_err(|e| DiskError::invalid(path, e))?;
+        if batch.schema().fields().len() != findings_schema().fields().len() {
+            return Err(DiskError::invalid(path, "not a findings file"));
+        }
+        for row in 0..batch.num_rows() {
+            let (seq, finding) =
+                finding_at(&batch, row).ok_or_else(|| DiskError::invalid(path, "unknown code"))?;
+            each(seq, finding);
+        }
+    }
+    Ok(())
+}
+
+fn finding_at(batch: &RecordBatch, row: usize) -> Option<(i32, Finding)> {
+    let text = |c: usize| {
+        let column = batch.column(c);
+        column.is_valid(row).then(|| column.as_string::<i32>().value(row).to_owned())
+    };
+    let number = |c: usize| {
+        let column = batch.column(c);
+        column.is_valid(row).then(|| column.as_primitive::<Int64Type>().value(row))
+    };
+    let date = batch.column(5);
+    let severity = match text(6)?.as_str() {
+        "error" => Severity::Error,
+        "warning" => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let finding = Finding {
+        code: Code::parse(&text(7)?)?,
+        severity,
+        record_no: number(1),
+        byte_offset: number(2).and_then(|o| u64::try_from(o).ok()),
+        insurer_no: text(3),
+        insured_no: text(4),
+        movement_date: date.is_valid(row).then(|| Day(date.as_primitive::<Date32Type>().value(row))),
+        item: text(8),
+        count: number(9).unwrap_or(1),
+        detail: text(10).unwrap_or_default(),
+    };
+    Some((batch.column(0).as_primitive::<Int32Type>().value(row), finding))
+}

@@ -1,0 +1,98 @@
+//! One commit of the ledger as a document.
+
+use crate::archive::Arrival;
+use crate::disk::{self, DiskError, io};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use tsumiage_schemas::{Day, Month};
+
+/// What one commit added. Nothing in it is ever changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// 1, 2, 3 …
+    pub number: u64,
+    /// SHA-256 of the manifest before it.
+    pub parent: Option<String>,
+    /// Files taken in, rejected ones too. A later entry of the same file replaces an earlier one.
+    pub files: Vec<FileEntry>,
+    /// Runs of facts written.
+    pub runs: Vec<RunEntry>,
+    /// Findings written.
+    pub findings: Option<DataFile>,
+}
+
+/// A Parquet file of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Path below `ledger/`.
+    pub path: String,
+    /// Rows.
+    pub rows: i64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A file as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its number in the ledger; facts and findings refer to it.
+    pub seq: i32,
+    /// Which bytes, under which name, taken in when.
+    pub arrival: Arrival,
+    /// Data type of the control record.
+    pub data_type: Option<String>,
+    /// Sender's number.
+    pub sender_no: Option<String>,
+    /// Sender if it is an insurer.
+    pub sender_insurer_no: Option<String>,
+    /// Processing month; files of a rejected control record may have none.
+    pub processing_month: Option<Month>,
+    /// Data records found.
+    pub records: i64,
+    /// Accepted by the reader.
+    pub accepted: i64,
+    /// Rejected by the reader.
+    pub rejected: i64,
+    /// Accepted with a warning of the reader.
+    pub warned: i64,
+    /// Whether the whole file was rejected.
+    pub file_rejected: bool,
+    /// Whether it was rejected for a processing month that is too far ahead (F10) or closed (F08).
+    pub wrong_time: bool,
+    /// Least movement date of its accepted movements.
+    pub first_movement: Option<Day>,
+    /// Digest of the layouts it was read with.
+    pub layouts: String,
+}
+
+/// A sorted run: facts of one insurer by (insured number, file number, record number).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Path below `ledger/`.
+    pub path: String,
+    /// Insurer number of every fact in it.
+    pub insurer_no: String,
+    /// Rows.
+    pub rows: i64,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// Reads a manifest and its hash.
+///
+/// # Errors
+/// It is not there or damaged.
+pub(super) fn read(path: &Path) -> Result<(Manifest, String), DiskError> {
+    let bytes = std::fs::read(path).map_err(io(path))?;
+    let manifest = serde_json::from_slice(&bytes)
+        .map_err(|e| DiskError::invalid(path, format!("{e}; restore the ledger folder from a backup")))?;
+    Ok((manifest, hash(&bytes)))
+}
+
+/// SHA-256 of a manifest's bytes.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    disk::hex(&Sha256::digest(bytes))
+}

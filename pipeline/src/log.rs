@@ -1,0 +1,197 @@
+//! The log: what the reader made of a file, on its way to the ledger.
+//!
+//! Promise: only a sealed file counts, all of it or nothing. The ledger decides what is used; the log
+//! only carries, and can always be made again from the archive. The embedded log keeps one Arrow IPC
+//! stream per file in `log/`, with its seal beside it, until the ledger has it. (Kafka is the other
+//! implementation, in its own issue.)
+
+use crate::archive::Arrival;
+use crate::disk::{self, DiskError, io};
+use crate::reader::FileReport;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::CompressionType;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use tsumiage_schemas::{Day, Finding, Month};
+
+/// What the reader found out about a whole file; its batches stand in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Which bytes, under which name, taken in when.
+    pub arrival: Arrival,
+    /// Data type of the control record.
+    pub data_type: Option<String>,
+    /// Sender's number: insurer, else welfare office, else prefecture.
+    pub sender_no: Option<String>,
+    /// Sender if it is an insurer.
+    pub sender_insurer_no: Option<String>,
+    /// Processing month of the control record.
+    pub processing_month: Option<Month>,
+    /// Data records found.
+    pub records: i64,
+    /// Records accepted by the reader.
+    pub accepted: i64,
+    /// Records rejected by the reader.
+    pub rejected: i64,
+    /// Accepted records with a warning.
+    pub warned: i64,
+    /// Whether the whole file was rejected.
+    pub file_rejected: bool,
+    /// Least movement date of its accepted movements.
+    pub first_movement: Option<Day>,
+    /// Its findings.
+    pub findings: Vec<Finding>,
+    /// Digest of the layouts it was read with.
+    pub layouts: String,
+}
+
+impl Seal {
+    fn new(arrival: Arrival, report: FileReport, layouts: &str) -> Seal {
+        Seal {
+            arrival,
+            data_type: report.control.data_type,
+            sender_no: report.control.sender_no,
+            sender_insurer_no: report.control.sender_insurer_no,
+            processing_month: report.control.processing_month,
+            records: report.records,
+            accepted: report.accepted,
+            rejected: report.rejected,
+            warned: report.warned,
+            file_rejected: report.file_rejected,
+            first_movement: report.first_movement,
+            findings: report.findings,
+            layouts: layouts.to_owned(),
+        }
+    }
+}
+
+/// The embedded log of a data folder.
+#[derive(Clone, Debug)]
+pub struct EmbeddedLog {
+    root: PathBuf,
+}
+
+/// A file on its way into the log; dropped without a seal it never happened.
+pub struct Attempt {
+    part: tempfile::NamedTempFile,
+    writer: StreamWriter<BufWriter<File>>,
+    segment: PathBuf,
+}
+
+fn arrow_error(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> DiskError + '_ {
+    move |error| match error {
+        arrow::error::ArrowError::IoError(_, error) => DiskError::new(path, error),
+        other => DiskError::invalid(path, other),
+    }
+}
+
+impl EmbeddedLog {
+    /// Opens or makes the log of a data folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(data: &Path) -> Result<EmbeddedLog, DiskError> {
+        let root = data.join("log");
+        disk::make_folder(&root)?;
+        Ok(EmbeddedLog { root })
+    }
+
+    fn segment(&self, file_id: &str) -> PathBuf {
+        self.root.join(format!("{file_id}.arrow"))
+    }
+
+    fn seal_path(&self, file_id: &str) -> PathBuf {
+        self.root.join(format!("{file_id}.seal.json"))
+    }
+
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// The segment cannot be made.
+    pub fn begin(&self, file_id: &str, schema: &SchemaRef) -> Result<Attempt, DiskError> {
+        let segment = self.segment(file_id);
+        let part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&segment))?;
+        let file = part.reopen().map_err(io(&segment))?;
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
+        let writer = options
+            .and_then(|options| StreamWriter::try_new_with_options(BufWriter::new(file), schema, options))
+            .map_err(arrow_error(&segment))?;
+        Ok(Attempt { part, writer, segment })
+    }
+
+    /// Seals a file: from here on the ledger may use it.
+    ///
+    /// # Errors
+    /// The segment or seal cannot be written; then the file is not sealed.
+    pub fn seal(
+        &self,
+        attempt: Attempt,
+        arrival: Arrival,
+        report: FileReport,
+        layouts: &str,
+    ) -> Result<Seal, DiskError> {
+        let Attempt { part, mut writer, segment } = attempt;
+        writer.finish().map_err(arrow_error(&segment))?;
+        drop(writer);
+        part.persist(&segment).map_err(|e| DiskError::new(&segment, e.error))?;
+        let seal = Seal::new(arrival, report, layouts);
+        // Not synced: after a power cut `sealed` finds out, and the archive has the bytes.
+        let path = self.seal_path(&seal.arrival.file_id);
+        let part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&path))?;
+        std::fs::write(part.path(), disk::to_json(&path, &seal)?).map_err(io(&path))?;
+        part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
+        Ok(seal)
+    }
+
+    /// The seal a killed run left of this arrival, if the log holds the file whole and read with these
+    /// layouts. Reads the segment through, since the log is not synced.
+    pub fn sealed(&self, arrival: &Arrival, layouts: &str) -> Option<Seal> {
+        let seal: Seal = disk::read_json(&self.seal_path(&arrival.file_id)).ok()?;
+        let mut rows = 0;
+        for batch in self.batches(&arrival.file_id).ok()? {
+            rows += batch.ok()?.num_rows() as i64;
+        }
+        let whole = seal.file_rejected || rows == seal.accepted;
+        (whole && seal.layouts == layouts && seal.arrival == *arrival).then_some(seal)
+    }
+
+    /// The batches of a sealed file, in file order.
+    ///
+    /// # Errors
+    /// The segment cannot be read.
+    pub fn batches(
+        &self,
+        file_id: &str,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>> + use<>, DiskError> {
+        let path = self.segment(file_id);
+        let file = File::open(&path).map_err(io(&path))?;
+        let reader = StreamReader::try_new(BufReader::new(file), None).map_err(arrow_error(&path))?;
+        Ok(reader.map(move |batch| batch.map_err(arrow_error(&path))))
+    }
+
+    /// Drops what the ledger has: everything in the log. Leftovers of killed runs go too.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn clear(&self) -> Result<(), DiskError> {
+        for path in disk::entries(&self.root)? {
+            std::fs::remove_file(&path).map_err(io(&path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Attempt {
+    /// Appends a batch.
+    ///
+    /// # Errors
+    /// The segment cannot be written.
+    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
+        self.writer.write(batch).map_err(arrow_error(&self.segment))
+    }
+}

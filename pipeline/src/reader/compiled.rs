@@ -1,0 +1,245 @@
+//! A `Spec` prepared for reading.
+//!
+//! Promise: everything that can be looked up once per program instead of once per item is looked up
+//! here: column plans, code tables by bytes, times in which items exist, severities.
+
+use arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tsumiage_schemas::finding::{Code, Severity};
+use tsumiage_schemas::spec::{CORRECTION, MOVEMENT};
+use tsumiage_schemas::{ClearMark, Day, Item, Kind, Layout, Spec, tables};
+
+/// Items in which eight digits with two leading zeros stand for six (domain 1).
+const EIGHT_FOR_SIX: [&str; 4] =
+    ["insurer_no", "union_no", "member_insurer_no", "address_exception_facility_insurer_no"];
+
+/// Columns before the first item of the movement itself: record type, record number, exchange id.
+pub(super) const ENVELOPE_COLUMNS: usize = 3;
+
+/// A `Spec` prepared for reading; `Send` and `Sync`, made once and shared by all workers.
+pub struct Compiled {
+    spec: Arc<Spec>,
+    pub(super) schema: SchemaRef,
+    pub(super) plans: [Plan; 2],
+    /// Number of different item names over all plans.
+    pub(super) item_names: usize,
+    severities: Vec<Severity>,
+}
+
+/// How the records of one exchange id are read.
+pub(super) struct Plan {
+    pub exchange_id: String,
+    pub is_correction: bool,
+    pub columns: Vec<Column>,
+    /// Known numbers of columns, ascending.
+    pub revisions: Vec<usize>,
+    /// Columns that may not be blank: keys, and the movement type.
+    pub needed: Vec<usize>,
+    /// Key columns in order, for rows too short to hold them.
+    pub keys: Vec<usize>,
+    pub movement_date: usize,
+    pub periods: Vec<Period>,
+    pub eras: Vec<Era>,
+}
+
+/// Stacked items that exist from a first to a last day.
+pub(super) struct Era {
+    pub first: i32,
+    pub last: i32,
+    /// Bit i: stacked item i.
+    pub items: u128,
+}
+
+/// A start and an end date as stacked items, and their columns.
+pub(super) struct Period {
+    pub start: usize,
+    pub end: usize,
+    pub start_column: usize,
+    pub end_column: usize,
+}
+
+/// What a column's value is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    MovementDate,
+    CorrectionDate,
+    ChangeType,
+    InsurerNo,
+    InsuredNo,
+    /// Stacked item of this index.
+    Stacked(usize),
+    /// Checked, but kept nowhere.
+    Unkept,
+}
+
+/// How one item is read.
+pub(super) struct Column {
+    pub name: String,
+    /// Number of the item's name over all plans.
+    pub item_id: usize,
+    pub kind: Kind,
+    pub width: usize,
+    pub clear: ClearMark,
+    pub codes: Option<CodeSet>,
+    pub key: bool,
+    /// A run of zeros is the same as blank.
+    pub zeros_are_blank: bool,
+    pub eight_for_six: bool,
+    pub check_digit: bool,
+    /// First and last day on which the item exists.
+    pub exists: (i32, i32),
+    pub role: Role,
+}
+
+impl Compiled {
+    /// Prepares a spec.
+    pub fn new(spec: Arc<Spec>) -> Compiled {
+        let mut item_ids = BTreeMap::new();
+        let plans = [
+            Plan::new(&spec, spec.movement(), MOVEMENT, &mut item_ids),
+            Plan::new(&spec, spec.correction(), CORRECTION, &mut item_ids),
+        ];
+        Compiled {
+            schema: tables::fact_schema(&spec),
+            plans,
+            item_names: item_ids.len(),
+            severities: Code::ALL.iter().map(|code| spec.catalogue.severity(*code)).collect(),
+            spec,
+        }
+    }
+
+    /// The spec it was made of.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The severity a code has by the catalogue.
+    pub(super) fn severity(&self, code: Code) -> Severity {
+        self.severities[code as usize]
+    }
+
+    /// The plan for an exchange id, as an index into `plans`.
+    pub(super) fn plan_of(&self, exchange_id: &[u8]) -> Option<usize> {
+        self.plans.iter().position(|plan| plan.exchange_id.as_bytes() == exchange_id)
+    }
+}
+
+impl Plan {
+    fn new(spec: &Spec, layout: &Layout, id: &str, item_ids: &mut BTreeMap<String, usize>) -> Plan {
+        let stacked = tables::stacked_items(spec);
+        let column = |item: &Item| {
+            let next = item_ids.len();
+            let item_id = *item_ids.entry(item.name.clone()).or_insert(next);
+            Column::new(spec, item, &stacked, item_id)
+        };
+        let columns: Vec<Column> = layout.items.iter().map(column).collect();
+        let stacked_of = |name: &str| stacked.iter().position(|item| item.name == name);
+        let period = |(start, end): &(String, String)| {
+            let (start_column, end_column) = (layout.column(start)?, layout.column(end)?);
+            let is_day = |i: &usize| matches!(stacked[*i].kind, Kind::Date | Kind::Month);
+            let (start, end) = (stacked_of(start).filter(is_day)?, stacked_of(end).filter(is_day)?);
+            Some(Period { start, end, start_column, end_column })
+        };
+        let keys: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| columns[*i].key).collect();
+        let must = |c: &Column| c.key || !matches!(c.role, Role::Stacked(_) | Role::Unkept);
+        Plan {
+            exchange_id: id.to_owned(),
+            is_correction: id == CORRECTION,
+            needed: (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect(),
+            keys,
+            movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
+            periods: spec.rules.periods.iter().filter_map(period).collect(),
+            revisions: layout.revisions(),
+            eras: eras(&columns),
+            columns,
+        }
+    }
+
+    /// The number of columns of the newest revision.
+    pub fn newest(&self) -> usize {
+        self.columns.len()
+    }
+}
+
+impl Column {
+    fn new(spec: &Spec, item: &Item, stacked: &[&Item], item_id: usize) -> Column {
+        let role = match item.name.as_str() {
+            "movement_date" => Role::MovementDate,
+            "correction_date" => Role::CorrectionDate,
+            "movement_type" | "correction_type" => Role::ChangeType,
+            "insurer_no" => Role::InsurerNo,
+            "insured_no" => Role::InsuredNo,
+            name => stacked.iter().position(|other| other.name == name).map_or(Role::Unkept, Role::Stacked),
+        };
+        // A correction's item is typed as the item it corrects: both go into one fact column.
+        let kind = match role {
+            Role::MovementDate | Role::CorrectionDate => Kind::Date,
+            Role::Stacked(i) => stacked[i].kind,
+            _ => item.kind,
+        };
+        let last = spec.rules.abolished.get(&item.name).map_or(i32::MAX, |month| month.last_day().0);
+        let Day(first) = item.since.first_day();
+        let like_blank = matches!(kind, Kind::Code | Kind::Date | Kind::Month | Kind::Identifier);
+        Column {
+            name: item.name.clone(),
+            item_id,
+            kind,
+            width: item.width,
+            clear: item.clear,
+            codes: item
+                .codes
+                .as_ref()
+                .and_then(|name| spec.codes.get(name))
+                .map(|table| CodeSet::new(table.labels.keys())),
+            key: item.is_key(),
+            zeros_are_blank: like_blank && !item.is_key(),
+            eight_for_six: EIGHT_FOR_SIX.contains(&item.name.as_str()),
+            check_digit: spec.rules.check_digits.contains(&item.name),
+            exists: (first, last),
+            role,
+        }
+    }
+}
+
+fn eras(columns: &[Column]) -> Vec<Era> {
+    let mut eras: BTreeMap<(i32, i32), u128> = BTreeMap::new();
+    for column in columns {
+        if let Role::Stacked(item) = column.role {
+            *eras.entry(column.exists).or_default() |= 1 << item;
+        }
+    }
+    eras.into_iter().map(|((first, last), items)| Era { first, last, items }).collect()
+}
+
+/// A code table, looked up by bytes.
+pub(super) struct CodeSet {
+    short: Vec<u64>,
+    long: Vec<Vec<u8>>,
+}
+
+impl CodeSet {
+    fn new<'a>(codes: impl Iterator<Item = &'a String>) -> CodeSet {
+        let mut set = CodeSet { short: Vec::new(), long: Vec::new() };
+        for code in codes {
+            match packed(code.as_bytes()) {
+                Some(word) => set.short.push(word),
+                None => set.long.push(code.clone().into_bytes()),
+            }
+        }
+        set
+    }
+
+    /// Whether the code is in the table; codes compare as text (domain 1).
+    pub fn contains(&self, code: &[u8]) -> bool {
+        match packed(code) {
+            Some(word) => self.short.contains(&word),
+            None => self.long.iter().any(|other| other == code),
+        }
+    }
+}
+
+/// Up to seven bytes and their number as one word.
+fn packed(code: &[u8]) -> Option<u64> {
+    (code.len() < 8).then(|| code.iter().fold(code.len() as u64, |word, b| word << 8 | u64::from(*b)))
+}

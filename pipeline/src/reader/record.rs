@@ -1,0 +1,292 @@
+//! One data record: its items, its keys, and everything that is wrong with it (domain 1, 2, 7).
+//!
+//! Promise: all faults of a record are found, not only the first; blank items cost a comparison.
+
+use super::compiled::{Column, Compiled, ENVELOPE_COLUMNS, Plan, Role};
+use super::item::{Checked, Scratch, State, Value, check, is_blank, number, unquote};
+use super::split::Items;
+use tsumiage_schemas::Day;
+use tsumiage_schemas::finding::{Code, Severity};
+
+/// Most stacked items there can be (`tables::MASK_BYTES` in bits).
+const MOST_STACKED: usize = 128;
+
+/// A broken rule; what is said about it is made of the record's bytes when it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub code: Code,
+    pub severity: Severity,
+    /// Column of the record's plan.
+    pub column: Option<usize>,
+}
+
+/// What one record says; used again from record to record.
+pub(super) struct Row<'f> {
+    /// Index of its plan; `None` = exchange id unknown.
+    pub plan: Option<usize>,
+    /// The record number it carries.
+    pub number: Option<i64>,
+    /// It ends with one empty column too many.
+    pub extra_column: bool,
+    pub movement_date: Option<i32>,
+    pub correction_date: Option<i32>,
+    pub change_type: Option<Value<'f>>,
+    pub insurer_no: Option<Value<'f>>,
+    pub insured_no: Option<Value<'f>>,
+    /// Values of stacked items, by index of the item.
+    pub values: Vec<(usize, Value<'f>)>,
+    /// Bit i: stacked item i has a value.
+    pub given: u128,
+    /// Bit i: stacked item i has a clear mark.
+    pub cleared: u128,
+    /// The unknown tail of a longer row.
+    pub extra: Option<&'f [u8]>,
+    pub faults: Vec<Fault>,
+    /// Values of dates and integers by stacked item; valid where `given` is set.
+    numbers: [i32; MOST_STACKED],
+    scratch: Scratch,
+}
+
+impl<'f> Row<'f> {
+    pub fn new() -> Row<'f> {
+        Row {
+            plan: None,
+            number: None,
+            extra_column: false,
+            movement_date: None,
+            correction_date: None,
+            change_type: None,
+            insurer_no: None,
+            insured_no: None,
+            values: Vec::with_capacity(MOST_STACKED),
+            given: 0,
+            cleared: 0,
+            extra: None,
+            faults: Vec::new(),
+            numbers: [0; MOST_STACKED],
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Reads a record into this row. `unclosed` tells that its last item's quote was never closed.
+    pub fn read(&mut self, compiled: &Compiled, items: Items<'_, 'f>, unclosed: bool) {
+        self.clear();
+        if items.is_empty() {
+            let first_key = compiled.plans[0].keys.first().copied();
+            return self.fault(compiled, Code::R02, first_key);
+        }
+        self.read_envelope(compiled, items);
+        let Some(plan) = self.plan.map(|at| &compiled.plans[at]) else {
+            return self.fault(compiled, Code::R14, Some(2));
+        };
+        self.count_columns(compiled, plan, items, unclosed);
+        self.read_items(compiled, plan, items, unclosed);
+        self.check_needed(compiled, plan, items);
+        self.check_eras(compiled, plan);
+        self.check_periods(compiled, plan);
+    }
+
+    /// Whether it can become a fact and no rule says otherwise.
+    pub fn accepted(&self) -> bool {
+        let whole = self.plan.is_some()
+            && self.movement_date.is_some()
+            && self.change_type.is_some()
+            && self.insurer_no.is_some()
+            && self.insured_no.is_some();
+        whole && self.faults.iter().all(|fault| fault.severity != Severity::Error)
+    }
+
+    /// Whether a rule warned.
+    pub fn warned(&self) -> bool {
+        self.faults.iter().any(|fault| fault.severity == Severity::Warning)
+    }
+
+    /// Insurer number, insured number and movement date, as far as they could be read.
+    pub fn keys(&self) -> (Option<String>, Option<String>, Option<Day>) {
+        let own = |value: &Option<Value<'f>>| {
+            value.as_ref().map(|value| String::from_utf8_lossy(self.bytes(value)).into_owned())
+        };
+        (own(&self.insurer_no), own(&self.insured_no), self.movement_date.map(Day))
+    }
+
+    /// The UTF-8 bytes of a text value of this row; nothing for a number.
+    pub fn bytes<'a>(&'a self, value: &'a Value<'f>) -> &'a [u8] {
+        match value {
+            Value::Number(_) => &[],
+            Value::Ascii(bytes) => bytes,
+            Value::Decoded(range) => &self.scratch.text.as_bytes()[range.clone()],
+        }
+    }
+
+    fn clear(&mut self) {
+        self.plan = None;
+        self.number = None;
+        self.extra_column = false;
+        self.movement_date = None;
+        self.correction_date = None;
+        self.change_type = None;
+        self.insurer_no = None;
+        self.insured_no = None;
+        self.values.clear();
+        self.given = 0;
+        self.cleared = 0;
+        self.extra = None;
+        self.faults.clear();
+        self.scratch.text.clear();
+    }
+
+    fn fault(&mut self, compiled: &Compiled, code: Code, column: Option<usize>) {
+        self.faults.push(Fault { code, severity: compiled.severity(code), column });
+    }
+
+    fn note(&mut self, code: Code, severity: Severity, column: Option<usize>) {
+        self.faults.push(Fault { code, severity, column });
+    }
+
+    /// Record type, record number and exchange id.
+    fn read_envelope(&mut self, compiled: &Compiled, items: Items<'_, 'f>) {
+        let mut buffer = Vec::new(); // allocates only for items with doubled quotes
+        let mut plain = |column: usize| unquote(items.raw(column), &mut buffer).unwrap_or(b"\"");
+        let (record_type, record_no, id) = (plain(0), plain(1), plain(2));
+        self.number = number(record_no);
+        self.plan = compiled.plan_of(id);
+        if record_type != b"2" {
+            self.fault(compiled, Code::R04, Some(0));
+        }
+        if self.number.is_none() {
+            self.fault(compiled, Code::R08, Some(1));
+        }
+    }
+
+    /// The revision by the number of columns (domain 1), the unknown tail, and keys that have no column.
+    fn count_columns(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>, unclosed: bool) {
+        let count = items.len();
+        if plan.revisions.binary_search(&count).is_err() {
+            let one_more = plan.revisions.binary_search(&(count - 1)).is_ok();
+            if one_more && is_blank(items.raw(count - 1)) && !unclosed {
+                self.extra_column = true;
+            } else if count > plan.newest() {
+                self.note(Code::R01, compiled.severity(Code::R01).min(Severity::Info), None);
+                self.extra = Some(items.tail(plan.newest()));
+            } else {
+                self.fault(compiled, Code::R01, None);
+            }
+        }
+        if let Some(missing) = plan.keys.iter().find(|column| **column >= count) {
+            self.fault(compiled, Code::R02, Some(*missing));
+        }
+        if unclosed && count > plan.newest() {
+            self.fault(compiled, Code::R06, None);
+        }
+    }
+
+    fn read_items(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>, unclosed: bool) {
+        let count = items.len();
+        let ends = items.ends();
+        let known = count.min(plan.columns.len());
+        let open_item = if unclosed { count - 1 } else { usize::MAX };
+        for column in ENVELOPE_COLUMNS..known {
+            if ends[column] == ends[column - 1] + 1 {
+                continue; // most items of most records are empty
+            }
+            let item = &plan.columns[column];
+            let checked = check(item, items.raw(column), column == open_item, &mut self.scratch);
+            self.judge(compiled, column, &checked);
+            self.keep(item, checked.state);
+        }
+    }
+
+    /// R02: a key, or the movement type, is blank. Nothing can be stacked without it.
+    fn check_needed(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>) {
+        for &column in plan.needed.iter().take_while(|column| **column < items.len()) {
+            let missing = match plan.columns[column].role {
+                Role::MovementDate => self.movement_date.is_none(),
+                Role::CorrectionDate => self.correction_date.is_none(),
+                Role::ChangeType => self.change_type.is_none(),
+                Role::InsurerNo => self.insurer_no.is_none(),
+                Role::InsuredNo => self.insured_no.is_none(),
+                Role::Stacked(_) | Role::Unkept => is_blank(items.raw(column)),
+            };
+            if missing && !self.faults.iter().any(|fault| fault.column == Some(column)) {
+                self.fault(compiled, Code::R02, Some(column));
+            }
+        }
+    }
+
+    /// R12: a value of an item that did not exist on the movement date.
+    fn check_eras(&mut self, compiled: &Compiled, plan: &Plan) {
+        let Some(day) = self.movement_date else { return };
+        for era in &plan.eras {
+            let outside = if day < era.first || day > era.last { self.given & era.items } else { 0 };
+            if outside == 0 {
+                continue;
+            }
+            let is_outside = |c: &Column| matches!(c.role, Role::Stacked(at) if outside >> at & 1 == 1);
+            for (column, _) in plan.columns.iter().enumerate().filter(|(_, column)| is_outside(column)) {
+                self.fault(compiled, Code::R12, Some(column));
+            }
+        }
+    }
+
+    fn judge(&mut self, compiled: &Compiled, at: usize, checked: &Checked<'f>) {
+        if let Some(code) = checked.fault {
+            self.fault(compiled, code, Some(at));
+            if compiled.severity(code) == Severity::Error {
+                return;
+            }
+        }
+        if checked.user_defined {
+            self.note(Code::R07, compiled.severity(Code::R07).min(Severity::Warning), Some(at));
+        }
+        if checked.unusual {
+            self.fault(compiled, Code::R13, Some(at));
+        }
+        if checked.check_digit_fails {
+            self.fault(compiled, Code::R11, Some(at));
+        }
+    }
+
+    fn keep(&mut self, item: &Column, state: State<'f>) {
+        let value = match state {
+            State::Blank => return,
+            State::Cleared => {
+                if let Role::Stacked(at) = item.role {
+                    self.cleared |= 1 << at;
+                }
+                return;
+            }
+            State::Value(value) => value,
+        };
+        match item.role {
+            Role::MovementDate | Role::CorrectionDate => {
+                let Value::Number(day) = value else { return };
+                let date = match item.role {
+                    Role::MovementDate => &mut self.movement_date,
+                    _ => &mut self.correction_date,
+                };
+                *date = Some(day);
+            }
+            Role::ChangeType => self.change_type = Some(value),
+            Role::InsurerNo => self.insurer_no = Some(value),
+            Role::InsuredNo => self.insured_no = Some(value),
+            Role::Stacked(at) => {
+                if let Value::Number(number) = value {
+                    self.numbers[at] = number;
+                }
+                self.given |= 1 << at;
+                self.values.push((at, value));
+            }
+            Role::Unkept => {}
+        }
+    }
+
+    /// R10: start after end, both given in this record.
+    fn check_periods(&mut self, compiled: &Compiled, plan: &Plan) {
+        for period in &plan.periods {
+            let both = 1u128 << period.start | 1u128 << period.end;
+            if self.given & both == both && self.numbers[period.start] > self.numbers[period.end] {
+                self.fault(compiled, Code::R10, Some(period.end_column));
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Gathers findings (domain 7): errors once per record and item, warnings and infos once per file,
+//! code and item with a count.
+//!
+//! Promise: severities come from the catalogue; a finding that is only counted costs no allocation.
+
+use super::compiled::{Compiled, Plan};
+use super::item::{content, printable};
+use super::record::{Fault, Row};
+use super::split::Items;
+use tsumiage_schemas::finding::{Code, Finding, Severity};
+
+/// Findings of one file so far.
+pub(super) struct Report<'c> {
+    compiled: &'c Compiled,
+    findings: Vec<Finding>,
+    /// Per code, item and severity the finding that gathers them, plus one; 0 = none yet.
+    slots: Vec<u32>,
+    /// Tolerated forms seen and the finding that counts each.
+    forms: Vec<(&'static str, usize)>,
+    /// Some file error was found.
+    pub file_rejected: bool,
+}
+
+impl<'c> Report<'c> {
+    pub fn new(compiled: &'c Compiled) -> Report<'c> {
+        let slots = vec![0; Code::ALL.len() * (compiled.item_names + 1) * 2];
+        Report { compiled, findings: Vec::new(), slots, forms: Vec::new(), file_rejected: false }
+    }
+
+    /// A finding about the file (F codes).
+    pub fn file(
+        &mut self,
+        code: Code,
+        record_no: Option<i64>,
+        offset: usize,
+        item: Option<&str>,
+        detail: String,
+    ) {
+        let severity = self.compiled.severity(code);
+        self.file_rejected |= severity == Severity::Error;
+        self.findings.push(Finding {
+            code,
+            severity,
+            record_no,
+            byte_offset: Some(offset as u64),
+            insurer_no: None,
+            insured_no: None,
+            movement_date: None,
+            item: item.map(str::to_owned),
+            count: 1,
+            detail,
+        });
+    }
+
+    /// Whether a finding of this code is there; for the few codes that stand once per file.
+    pub fn has(&self, code: Code) -> bool {
+        self.findings.iter().any(|finding| finding.code == code)
+    }
+
+    /// A tolerated form (F09), counted per form.
+    pub fn form(&mut self, form: &'static str, record_no: Option<i64>, offset: usize) {
+        match self.forms.iter().find(|(known, _)| *known == form) {
+            Some((_, at)) => self.findings[*at].count += 1,
+            None => {
+                self.forms.push((form, self.findings.len()));
+                self.file(Code::F09, record_no, offset, None, form.to_owned());
+            }
+        }
+    }
+
+    /// All faults of one data record.
+    pub fn row(&mut self, row: &Row<'_>, record_no: i64, items: Items<'_, '_>) {
+        let plan = &self.compiled.plans[row.plan.unwrap_or(0)];
+        for fault in &row.faults {
+            if fault.severity == Severity::Error {
+                self.findings.push(row_finding(row, plan, fault, record_no, items));
+                continue;
+            }
+            let item = fault.column.map_or(self.compiled.item_names, |column| plan.columns[column].item_id);
+            let kind = (fault.code as usize) * (self.compiled.item_names + 1) + item;
+            let slot = kind * 2 + usize::from(fault.severity == Severity::Info);
+            match self.slots[slot] {
+                0 => {
+                    self.findings.push(row_finding(row, plan, fault, record_no, items));
+                    self.slots[slot] = self.findings.len() as u32;
+                }
+                at => self.findings[at as usize - 1].count += 1,
+            }
+        }
+    }
+
+    /// All findings, by record, code and item; those about the file as a whole first.
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by(|a, b| (a.record_no, a.code, &a.item).cmp(&(b.record_no, b.code, &b.item)));
+        self.findings
+    }
+}
+
+fn row_finding(row: &Row<'_>, plan: &Plan, fault: &Fault, record_no: i64, items: Items<'_, '_>) -> Finding {
+    let (insurer_no, insured_no, movement_date) = row.keys();
+    Finding {
+        code: fault.code,
+        severity: fault.severity,
+        record_no: Some(record_no),
+        byte_offset: Some(items.offset(fault.column.unwrap_or(0)) as u64),
+        insurer_no,
+        insured_no,
+        movement_date,
+        item: fault.column.map(|column| plan.columns[column].name.clone()),
+        count: 1,
+        detail: detail(plan, fault, items),
+    }
+}
+
+/// What stands in the brackets of a message: the value as sent and, where it helps, what was expected.
+fn detail(plan: &Plan, fault: &Fault, items: Items<'_, '_>) -> String {
+    let shown = |column: usize| printable(&content(items.raw(column)));
+    let Some(at) = fault.column else {
+        let known: Vec<String> = plan.revisions.iter().map(usize::to_string).collect();
+        return format!("{}; {}", items.len(), known.join(" "));
+    };
+    let column = &plan.columns[at];
+    match fault.code {
+        Code::R05 => format!("{}; {} > {}", shown(at), content(items.raw(at)).len(), column.width),
+        Code::R10 => match plan.periods.iter().find(|period| period.end_column == at) {
+            Some(period) => format!("{} > {}", shown(period.start_column), shown(at)),
+            None => shown(at),
+        },
+        Code::R12 => format!("{}; {}", shown(at), shown(plan.movement_date)),
+        _ => shown(at),
+    }
+}

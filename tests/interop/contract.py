@@ -1,0 +1,63 @@
+"""The published tables as the contract has them: columns in order, Arrow types, labels, sort order.
+
+Written from the contract and the layout of recipient movements, not from what the program writes.
+"""
+
+import csv
+from pathlib import Path
+
+LAYOUT = Path(__file__).resolve().parents[2] / "schemas/data/layouts/5311-recipient-movement.csv"
+
+TABLES = ["recipient_month", "recipient_history", "files", "findings"]
+
+SORTED_BY = {
+    "recipient_month": ["holder_no", "insured_no", "movement_date"],
+    "recipient_history": ["holder_no", "insured_no", "movement_date"],
+    "files": ["processing_month", "taken_in_on", "name", "file_id"],
+    "findings": ["file_id", "record_no", "code", "item"],  # file_id: the file's place in `files`
+}
+
+TEXT, DATE, INT32, INT64, BOOL = "string", "date32[day]", "int32", "int64", "bool"
+TYPES = {"date": DATE, "month": DATE, "integer": INT32}  # every other kind is text
+
+
+def layout():
+    """(name, Japanese label, Arrow type) of the items of 5311 from movement_date on."""
+    with LAYOUT.open(encoding="utf-8", newline="") as lines:
+        items = [(row["name"], row["name_ja"], TYPES.get(row["kind"], TEXT)) for row in csv.DictReader(lines)]
+    first = [name for name, _, _ in items].index("movement_date")
+    return items[first:]
+
+
+def schema(table):
+    """({column: Arrow type} in order, {item: Japanese label}) of a table."""
+    labels = {name: label for name, label, _ in layout()}
+    items = {name: kind for name, _, kind in layout() if name != "insured_no"}
+    holder = {"holder_no": TEXT, "holder_name": TEXT, "insured_no": TEXT}
+    record = {"file_id": TEXT, "record_no": INT64}
+    if table == "recipient_month":
+        columns = {"service_month": DATE} | holder | items | record | {
+            "last_correction_date": DATE,
+            "movements_in_month": INT32,
+            "ended_in_month": BOOL,
+            "first_day_insurer_no": TEXT,
+            "heaviest_care_level": TEXT,
+            "limit_units": INT32,
+            "limit_source": TEXT,
+            "certification_covers_month": BOOL,
+            "covering_movement_date": DATE,
+        }
+        return columns, labels
+    if table == "recipient_history":
+        period = {"valid_from": DATE, "valid_to": DATE, "from_month": DATE, "to_month": DATE}
+        known = {"processing_month": DATE, "last_correction_date": DATE, "corrections": INT32}
+        return holder | items | period | record | known, labels
+    if table == "files":
+        columns = {"file_id": TEXT, "name": TEXT, "data_type": TEXT, "sender_no": TEXT}
+        columns |= {"processing_month": DATE, "taken_in_on": DATE}
+        columns |= {"records": INT64, "accepted": INT64, "rejected": INT64, "warned": INT64, "status": TEXT}
+        return columns, {}
+    columns = {"file_id": TEXT, "file_name": TEXT, "sender_no": TEXT, "record_no": INT64, "insurer_no": TEXT}
+    columns |= {"insured_no": TEXT, "movement_date": DATE, "severity": TEXT, "code": TEXT, "item": TEXT}
+    columns |= {"count": INT64, "message_ja": TEXT, "message_en": TEXT}
+    return columns, {}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# All tests, with their own set-up: Rust tests of the workspace, then the samples through the program
+# and the snapshot through DuckDB, Polars and pyarrow (Python packages go to target/python).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target="${CARGO_TARGET_DIR:-target}"
+venv="$target/python"
+requirements=tests/interop/requirements.txt
+
+# Succeeds with $venv ready; says why and fails if it cannot be.
+python_ready() {
+    if [ -f "$venv/requirements.txt" ] && cmp -s "$requirements" "$venv/requirements.txt"; then return 0; fi
+    command -v python3 >/dev/null || { echo "there is no python3 on this machine" >&2; return 1; }
+    rm -rf "$venv" &&
+        python3 -m venv "$venv" &&
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" &&
+        cp "$requirements" "$venv/requirements.txt" # last: marks the folder as whole
+}
+
+cargo build --workspace --all-targets
+cargo test --workspace
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+# 2: done, but some sample records are made to be rejected.
+code=0
+"$target/debug/tsumiage" nightly --inbox samples/inbox --data "$work/data" --on 2026-11-01 >"$work/out" || code=$?
+cat "$work/out"
+[ "$code" -eq 2 ] || { echo "nightly on the samples ended with $code, expected 2" >&2; exit 1; }
+
+if python_ready; then
+    snapshot="$(tail -n 1 "$work/out" | cut -d ' ' -f 3-)"
+    "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
+elif [ "${CI:-}" = true ]; then
+    echo "the interop tests need Python 3 with venv and the packages of $requirements" >&2
+    exit 1
+else
+    echo "SKIPPED: interop tests (Python 3 with venv and the packages of $requirements are missing)"
+fi
