@@ -153,14 +153,14 @@ impl TableFile {
     pub fn finish(mut self) -> Result<(PublishedFile, RowsDigest), DiskError> {
         let footer = self.writer.finish().map_err(failed(&self.path))?;
         let rows = footer.file_metadata().num_rows() as u64;
-        let Hashing { mut file, hash, bytes } = self.writer.into_inner().map_err(failed(&self.path))?;
+        let Hashing { file, hash, bytes } = self.writer.inner_mut();
         file.flush().map_err(io(&self.path))?;
         disk::set_read_only(file.get_ref(), &self.path)?;
         file.get_ref().sync_all().map_err(io(&self.path))?;
         if rows != self.digest.rows() {
             return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
         }
-        let file = PublishedFile { path: self.relative, rows, bytes, sha256: disk::hex(&hash.finalize()) };
+        let file = PublishedFile { path: self.relative, rows, bytes: *bytes, sha256: disk::hex(&hash.finalize_reset()) };
         Ok((file, self.digest))
     }
 }

@@ -235,6 +235,5 @@ fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<(), DiskError> {
     if written.file_metadata().num_rows() != batch.num_rows() as i64 {
         return Err(DiskError::invalid(path, "fewer rows were written than given"));
     }
-    let file = writer.into_inner().map_err(failed)?;
-    file.sync_all().map_err(io(path))
+    writer.inner().sync_all().map_err(io(path))
 }

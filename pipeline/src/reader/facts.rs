@@ -21,8 +21,12 @@ pub(super) struct Facts {
     schema: SchemaRef,
     batch_rows: usize,
     processing_month: i32,
-    columns: Columns,
+    /// Made with the first record of a batch.
+    columns: Option<Columns>,
 }
+
+/// Fewest bytes a record needs to hold its keys: no batch of a file can have more rows than that allows.
+const LEAST_RECORD: usize = 24;
 
 struct Columns {
     rows: usize,
@@ -48,12 +52,12 @@ enum ItemColumn {
 }
 
 impl Facts {
-    pub fn new(compiled: &Compiled, batch_rows: usize, processing_month: Month) -> Facts {
-        let batch_rows = batch_rows.max(1);
+    /// Batches of `batch_rows` rows for a file of so many bytes.
+    pub fn new(compiled: &Compiled, batch_rows: usize, bytes: usize, processing_month: Month) -> Facts {
         Facts {
-            columns: Columns::new(&compiled.schema, batch_rows),
+            columns: None,
             schema: compiled.schema.clone(),
-            batch_rows,
+            batch_rows: batch_rows.clamp(1, bytes / LEAST_RECORD + 1),
             processing_month: processing_month.first_day().0,
         }
     }
@@ -66,19 +70,15 @@ impl Facts {
         record_no: i64,
         byte_offset: usize,
     ) -> Option<RecordBatch> {
-        self.columns.push(row, plan, record_no, byte_offset);
-        (self.columns.rows == self.batch_rows).then(|| self.take())
+        let columns = self.columns.get_or_insert_with(|| Columns::new(&self.schema, self.batch_rows));
+        columns.push(row, plan, record_no, byte_offset);
+        if columns.rows == self.batch_rows { self.take() } else { None }
     }
 
     /// The rest; `None` if there is none.
-    pub fn finish(mut self) -> Option<RecordBatch> {
-        (self.columns.rows > 0).then(|| self.take())
-    }
-
-    fn take(&mut self) -> RecordBatch {
-        let next = Columns::new(&self.schema, self.batch_rows);
-        let arrays = std::mem::replace(&mut self.columns, next).into_arrays(self.processing_month);
-        RecordBatch::try_new(self.schema.clone(), arrays).expect("columns are made by this very schema")
+    pub fn take(&mut self) -> Option<RecordBatch> {
+        let arrays = self.columns.take()?.into_arrays(self.processing_month);
+        Some(RecordBatch::try_new(self.schema.clone(), arrays).expect("columns are made by this very schema"))
     }
 }
 

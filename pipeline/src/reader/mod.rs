@@ -89,12 +89,12 @@ pub fn read<E>(
     let Some(first) = first else {
         let start = &bytes[..bytes.len().min(20)];
         report.file(Code::F01, None, 0, None, printable(start));
-        return Ok(Reading::new(compiled, options, Control::default(), report).finish());
+        return Ok(Reading::new(compiled, options, 0, Control::default(), report).finish());
     };
     report_line_end(&mut report, &first, splitter.items(), 1);
     let control =
         envelope::read_control(compiled, splitter.items(), first.unclosed, options.taken_in_on, &mut report);
-    let mut reading = Reading::new(compiled, options, control, report);
+    let mut reading = Reading::new(compiled, options, body.len(), control, report);
     while let Some(record) = splitter.advance() {
         if let Some(batch) = reading.record(&record, splitter.items()) {
             sink(batch)?;
@@ -157,10 +157,12 @@ impl<'c, 'f> Reading<'c, 'f> {
     fn new(
         compiled: &'c Compiled,
         options: &ReadOptions,
+        bytes: usize,
         control: Control,
         report: Report<'c>,
     ) -> Reading<'c, 'f> {
-        let facts = control.processing_month.map(|month| Facts::new(compiled, options.batch_rows, month));
+        let facts =
+            control.processing_month.map(|month| Facts::new(compiled, options.batch_rows, bytes, month));
         Reading {
             compiled,
             control,
@@ -254,8 +256,8 @@ impl<'c, 'f> Reading<'c, 'f> {
     }
 
     fn last_batch(&mut self) -> Option<RecordBatch> {
-        let facts = self.facts.take()?;
-        if self.report.file_rejected { None } else { facts.finish() }
+        let mut facts = self.facts.take()?;
+        if self.report.file_rejected { None } else { facts.take() }
     }
 
     fn finish(self) -> FileReport {

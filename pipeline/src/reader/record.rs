@@ -182,15 +182,15 @@ impl<'f> Row<'f> {
 
     fn read_items(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>, unclosed: bool) {
         let count = items.len();
-        let ends = items.ends();
         let known = count.min(plan.columns.len());
         let open_item = if unclosed { count - 1 } else { usize::MAX };
         for column in ENVELOPE_COLUMNS..known {
-            if ends[column] == ends[column - 1] + 1 {
+            let raw = items.raw(column);
+            if raw.is_empty() || raw == b"\"\"" {
                 continue; // most items of most records are empty
             }
             let item = &plan.columns[column];
-            let checked = check(item, items.raw(column), column == open_item, &mut self.scratch);
+            let checked = check(item, raw, column == open_item, &mut self.scratch);
             self.judge(compiled, column, &checked);
             self.keep(item, checked.state);
         }

@@ -64,11 +64,6 @@ impl<'s, 'f> Items<'s, 'f> {
         self.record_end() == self.start
     }
 
-    /// Where the items end: the walk over all items is a walk over this.
-    pub fn ends(&self) -> &'s [usize] {
-        self.ends
-    }
-
     fn record_end(&self) -> usize {
         self.ends.last().copied().unwrap_or(self.start)
     }

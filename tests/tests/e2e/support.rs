@@ -71,8 +71,7 @@ impl Source {
 pub fn tsumiage<I: IntoIterator<Item: Into<OsString>>>(args: I) -> String {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let program = std::iter::once(OsString::from("tsumiage"));
-    let code = tsumiage_jobs::cli::run(program.chain(args.clone()), &mut stdout, &mut stderr);
+    let code = tsumiage_jobs::cli::run(args.clone(), &mut stdout, &mut stderr);
     let said = String::from_utf8_lossy(&stderr);
     assert!(matches!(code, 0 | 2), "{args:?} ended with {code}\n{said}");
     String::from_utf8(stdout).unwrap()

@@ -1,0 +1,232 @@
+//! The timeline of one stream as values.
+//!
+//! Promise: serialized, it is the document of `timeline --format json`: English keys, ISO dates, items
+//! as objects keyed by item name; what is not set is null.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+use tsumiage_schemas::{Code, Day, Month, Severity};
+
+/// Everything known about one (holder, insured number).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Timeline {
+    /// Holder of the records.
+    pub holder_no: String,
+    /// The person.
+    pub insured_no: String,
+    /// `name_kana` of the newest live record.
+    pub name_kana: Option<String>,
+    /// By movement date, then in order of application.
+    pub records: Vec<Entry>,
+}
+
+/// One record: a movement or a correction slip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Movement or correction.
+    pub kind: EntryKind,
+    /// Movement date; of a correction that of the record it means.
+    pub movement_date: Day,
+    /// Insurer number of the record.
+    pub insurer_no: String,
+    /// Movement type, or correction type of a correction.
+    #[serde(rename = "type")]
+    pub change_type: Coded,
+    /// Movement reason: of a live record as corrected, else as sent.
+    pub reason: Option<Coded>,
+    /// Correction date of a correction.
+    pub correction_date: Option<Day>,
+    /// What became of it.
+    pub standing: Standing,
+    /// What stacking found.
+    pub findings: Vec<Remark>,
+    /// Where it stands.
+    pub source: Source,
+    /// Processing month of its file.
+    pub processing_month: Option<Month>,
+    /// Take-in day of its file.
+    pub taken_in_on: Option<Day>,
+    /// The record an applied correction was applied to.
+    pub corrects: Option<Source>,
+    /// What it gave and cleared itself, as sent, in layout order.
+    #[serde(serialize_with = "sent_by_name")]
+    pub sent: Vec<Sent>,
+    /// Of a live record every item with all blanks filled in, in layout order; else empty.
+    #[serde(serialize_with = "cells_by_name")]
+    pub items: Vec<Cell>,
+}
+
+/// What kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// 5311
+    Movement,
+    /// 5321
+    Correction,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// A live record.
+    Live,
+    /// A correction that was applied.
+    Applied,
+    /// A record that a correction deleted.
+    Deleted,
+    /// Refused by a stacking rule.
+    Refused,
+}
+
+/// A record by its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Name of its file.
+    pub file_name: String,
+    /// Id of its file.
+    pub file_id: String,
+    /// Its position in the file, control record 1.
+    pub record_no: i64,
+}
+
+/// A code with its label, if the code table has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Coded {
+    /// The code.
+    pub code: String,
+    /// Its Japanese label.
+    pub label_ja: Option<String>,
+}
+
+/// A stacking finding in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// Its code.
+    pub code: Code,
+    /// Its severity.
+    pub severity: Severity,
+    /// The item meant (S11).
+    pub item: Option<String>,
+    /// What is wrong and what to do.
+    pub message_ja: String,
+    /// The same in English.
+    pub message_en: String,
+}
+
+/// The value of an item by its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Codes, identifiers, texts, decimals.
+    Text(String),
+    /// Integers.
+    Number(i32),
+    /// Dates.
+    Day(Day),
+    /// Months.
+    Month(Month),
+}
+
+/// A value with the label of its code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Labelled {
+    /// The value.
+    pub value: Value,
+    /// Label of a code.
+    pub code_label: Option<String>,
+}
+
+/// An item of a live record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Item name.
+    #[serde(skip)]
+    pub item: String,
+    /// Japanese label of the item.
+    pub label_ja: String,
+    /// What it holds.
+    #[serde(flatten, serialize_with = "flat")]
+    pub held: Option<Labelled>,
+    /// The record that gave the value.
+    pub source: Option<Source>,
+    /// Whether the record or a correction of it gave or cleared it; else it was inherited or never set.
+    pub own: bool,
+}
+
+/// An item a record gave or cleared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Item name.
+    #[serde(skip)]
+    pub item: String,
+    /// Japanese label of the item.
+    pub label_ja: String,
+    /// What was sent; `None` = a clear mark.
+    #[serde(flatten, serialize_with = "flat")]
+    pub held: Option<Labelled>,
+    /// Of an applied correction, what the record held just before it (`None`: not a correction, or
+    /// not set).
+    pub before: Option<Labelled>,
+}
+
+fn flat<S: Serializer>(held: &Option<Labelled>, s: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = s.serialize_map(Some(2))?;
+    map.serialize_entry("value", &held.as_ref().map(|h| &h.value))?;
+    map.serialize_entry("code_label", &held.as_ref().and_then(|h| h.code_label.as_ref()))?;
+    map.end()
+}
+
+fn sent_by_name<S: Serializer>(sent: &[Sent], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(sent.iter().map(|sent| (&sent.item, sent)))
+}
+
+fn cells_by_name<S: Serializer>(cells: &[Cell], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(cells.iter().map(|cell| (&cell.item, cell)))
+}
+
+impl Timeline {
+    /// The value of an item in the newest live record.
+    pub fn newest(&self, item: &str) -> Option<&Labelled> {
+        let live = self.records.iter().rev().find(|entry| entry.standing == Standing::Live)?;
+        live.item(item)?.held.as_ref()
+    }
+}
+
+impl Entry {
+    /// An item of a live record.
+    pub fn item(&self, name: &str) -> Option<&Cell> {
+        self.items.iter().find(|cell| cell.item == name)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => f.write_str(text),
+            Value::Number(number) => number.fmt(f),
+            Value::Day(day) => day.fmt(f),
+            Value::Month(month) => month.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Labelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code_label {
+            Some(label) => write!(f, "{} {label}", self.value),
+            None => self.value.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.label_ja {
+            Some(label) => write!(f, "{} {label}", self.code),
+            None => f.write_str(&self.code),
+        }
+    }
+}
