@@ -7,3 +7,4 @@ pub mod published;
 pub mod resolve;
 pub mod settings;
 pub mod stack;
+pub mod timeline;

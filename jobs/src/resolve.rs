@@ -17,7 +17,7 @@ use crate::publish::tables::{Context, chunk_tables};
 use crate::publish::views::{TableInfo, views_sql};
 use crate::stack::Inheritance;
 use crate::stack::scan::Run;
-use crate::stack::unit::{EngineLimits, StackRequest, Unit, engine, physical_plan};
+use crate::stack::unit::{EngineLimits, StackRequest, Unit, engine, physical_plan, run_chunks};
 use arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use futures::StreamExt;
@@ -239,7 +239,7 @@ impl<'a> Work<'a> {
                 for (unit, _) in units {
                     let since = Instant::now();
                     let plan = handle.block_on(physical_plan(&engine, unit, &request))?;
-                    let mut chunks = plan.execute(0, engine.task_ctx())?;
+                    let mut chunks = run_chunks(&engine, &plan)?;
                     busy += since.elapsed();
                     loop {
                         let since = Instant::now();

@@ -2,13 +2,16 @@
 //!
 //! In this version a unit is one insurer, which holds itself (`schemas::holder`).
 
+use super::cut::{CHUNK_ROWS, Cutter};
+use super::exec::StackExec;
 use super::fold::{FileOrder, Inheritance};
+use super::gather::column;
 use super::node::{StackNode, StackOptions, with_stacking};
 use super::scan::{LedgerRuns, Run};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -16,7 +19,9 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionConfig;
+use futures::{StreamExt, TryStreamExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tsumiage_schemas::Month;
@@ -123,4 +128,31 @@ pub async fn physical_plan(
         return datafusion::common::internal_err!("stacking lost its order");
     };
     Ok(Arc::new(SortPreservingMergeExec::new(ordering, plan)))
+}
+
+/// Runs a unit's plan; gives chunks of whole streams, cut the same way whatever the partitions.
+///
+/// # Errors
+/// The plan cannot be started; later errors come with the stream.
+pub fn run_chunks(engine: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream> {
+    let batches = plan.execute(0, engine.task_ctx())?;
+    if plan.is::<StackExec>() {
+        return Ok(batches); // the operator's own chunks
+    }
+    let schema = batches.schema();
+    let cutter = Cutter::new(column::HOLDER, column::INSURED, CHUNK_ROWS);
+    let chunks = futures::stream::try_unfold((batches, cutter, false), |(mut batches, mut cutter, mut drained)| async move {
+        loop {
+            let chunk = if drained { cutter.rest()? } else { cutter.next_chunk()? };
+            match chunk {
+                Some(chunk) => return Ok(Some((chunk, (batches, cutter, drained)))),
+                None if drained => return Ok(None),
+                None => match batches.try_next().await? {
+                    Some(batch) => cutter.push(batch),
+                    None => drained = true,
+                },
+            }
+        }
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, chunks.boxed())))
 }

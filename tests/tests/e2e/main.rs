@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod properties;
 mod samples;
 mod support;

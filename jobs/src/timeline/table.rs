@@ -1,0 +1,159 @@
+//! The timeline as text for people, in Japanese.
+//!
+//! Promise: an item that a record holds like the live record before it is not repeated; labels are
+//! padded by the width a terminal gives them.
+
+use super::model::{Entry, EntryKind, Labelled, Sent, Standing, Timeline};
+use std::fmt::Write;
+use tsumiage_schemas::Severity;
+use unicode_width::UnicodeWidthStr;
+
+/// What stands where an item is not set.
+const NOT_SET: &str = "（未設定）";
+
+/// The item that stands in a record's first line and is never inherited.
+const REASON: &str = "movement_reason";
+
+/// One line about an item: label, and value or change.
+type Line = (String, String);
+
+/// All timelines as text.
+pub fn table(timelines: &[Timeline]) -> String {
+    let parts: Vec<String> = timelines.iter().map(one).collect();
+    parts.join("\n")
+}
+
+fn one(timeline: &Timeline) -> String {
+    let mut out = format!("被保険者番号 {}  保険者番号 {}", timeline.insured_no, timeline.holder_no);
+    if let Some(name) = &timeline.name_kana {
+        let _ = write!(out, "  氏名 {name}");
+    }
+    out.push('\n');
+    let mut before: Option<&Entry> = None;
+    for entry in timeline.records.iter().filter(|entry| entry.corrects.is_none()) {
+        out.push('\n');
+        record(&mut out, entry, before);
+        let corrections = |other: &&Entry| other.corrects.as_ref() == Some(&entry.source);
+        for slip in timeline.records.iter().filter(corrections) {
+            correction(&mut out, slip);
+            remarks(&mut out, slip, "    ");
+        }
+        if entry.standing == Standing::Live {
+            before = Some(entry);
+        }
+    }
+    out
+}
+
+/// A movement, or a correction that stands alone because it was refused.
+fn record(out: &mut String, entry: &Entry, before: Option<&Entry>) {
+    if entry.standing == Standing::Refused {
+        out.push_str("× ");
+    }
+    let _ = write!(out, "{}", entry.movement_date);
+    if let Some(date) = entry.correction_date {
+        let _ = write!(out, " 訂正 {date}");
+    }
+    let change = entry.change_type.label_ja.as_deref().unwrap_or(&entry.change_type.code);
+    let _ = write!(out, " {change}");
+    if let Some(reason) = entry.reason.as_ref().filter(|_| entry.kind == EntryKind::Movement) {
+        let _ = write!(out, " {reason}");
+    }
+    let _ = write!(out, "  {}", place(entry));
+    out.push_str(if entry.standing == Standing::Deleted { "  削除済み\n" } else { "\n" });
+    remarks(out, entry, "  ");
+    lines(out, &changes(entry, before), "  ");
+}
+
+/// Processing month, take-in day, file and record number.
+fn place(entry: &Entry) -> String {
+    let mut place = String::new();
+    if let Some(month) = entry.processing_month {
+        let _ = write!(place, "処理{month} ");
+    }
+    if let Some(day) = entry.taken_in_on {
+        let _ = write!(place, "取込{day} ");
+    }
+    let _ = write!(place, "{} レコード{}", entry.source.file_name, entry.source.record_no);
+    place
+}
+
+fn remarks(out: &mut String, entry: &Entry, indent: &str) {
+    for remark in &entry.findings {
+        let refusal = entry.standing == Standing::Refused && remark.severity == Severity::Error;
+        let mark = if refusal { "× 取込不可" } else { "！" };
+        let _ = writeln!(out, "{indent}{mark} {} {}", remark.code, remark.message_ja);
+    }
+}
+
+/// What a live record holds differently from the live record before; of any other what it sent and the
+/// live record before does not hold.
+fn changes(entry: &Entry, before: Option<&Entry>) -> Vec<Line> {
+    let held_before = |item: &str| before.and_then(|b| b.item(item)).and_then(|cell| cell.held.as_ref());
+    let mut lines = Vec::new();
+    if let Some(other) = before.filter(|b| b.insurer_no != entry.insurer_no) {
+        lines.push(("証記載保険者番号".to_owned(), format!("{} → {}", other.insurer_no, entry.insurer_no)));
+    }
+    for cell in entry.items.iter().filter(|cell| cell.item != REASON) {
+        let (old, new) = (held_before(&cell.item), cell.held.as_ref());
+        if old != new {
+            let text = if before.is_some() { change(old, new) } else { shown(new) };
+            lines.push((cell.label_ja.clone(), text));
+        }
+    }
+    if entry.standing != Standing::Live {
+        let told = |sent: &&Sent| {
+            let in_first_line = sent.item == REASON && entry.kind == EntryKind::Movement;
+            !in_first_line && held_before(&sent.item) != sent.held.as_ref()
+        };
+        let sent = entry.sent.iter().filter(told);
+        lines.extend(sent.map(|sent| (sent.label_ja.clone(), shown(sent.held.as_ref()))));
+    }
+    lines
+}
+
+/// An applied correction: what it changed in its record, value before and after.
+fn correction(out: &mut String, slip: &Entry) {
+    let date = slip.correction_date.map(|date| date.to_string()).unwrap_or_default();
+    let what = slip.change_type.label_ja.as_deref().unwrap_or(&slip.change_type.code);
+    let head = format!("  訂正 {date} {what}");
+    let place = place(slip);
+    if slip.sent.is_empty() {
+        let _ = writeln!(out, "{head}  [{place}]");
+        return;
+    }
+    let widest = slip.sent.iter().map(|sent| sent.label_ja.width()).max().unwrap_or(0);
+    for (n, sent) in slip.sent.iter().enumerate() {
+        if n == 0 {
+            let _ = write!(out, "{head}: ");
+        } else {
+            let _ = write!(out, "{:1$}", "", head.width() + 2);
+        }
+        let change = change(sent.before.as_ref(), sent.held.as_ref());
+        let _ = write!(out, "{}  {change}", padded(&sent.label_ja, widest));
+        let _ = if n == 0 { writeln!(out, "  [{place}]") } else { writeln!(out) };
+    }
+}
+
+fn lines(out: &mut String, lines: &[Line], indent: &str) {
+    let widest = lines.iter().map(|(label, _)| label.width()).max().unwrap_or(0);
+    for (label, text) in lines {
+        let _ = writeln!(out, "{indent}{}  {text}", padded(label, widest));
+    }
+}
+
+fn padded(label: &str, width: usize) -> String {
+    format!("{label}{:1$}", "", width.saturating_sub(label.width()))
+}
+
+fn shown(held: Option<&Labelled>) -> String {
+    held.map_or_else(|| NOT_SET.to_owned(), ToString::to_string)
+}
+
+fn change(old: Option<&Labelled>, new: Option<&Labelled>) -> String {
+    format!("{} → {}", shown(old), shown(new))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
