@@ -160,7 +160,12 @@ impl TableFile {
         if rows != self.digest.rows() {
             return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
         }
-        let file = PublishedFile { path: self.relative, rows, bytes: *bytes, sha256: disk::hex(&hash.finalize_reset()) };
+        let file = PublishedFile {
+            path: self.relative,
+            rows,
+            bytes: *bytes,
+            sha256: disk::hex(&hash.finalize_reset()),
+        };
         Ok((file, self.digest))
     }
 }

@@ -11,15 +11,15 @@ use super::scan::{LedgerRuns, Run};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt};
 use std::path::PathBuf;
@@ -141,18 +141,21 @@ pub fn run_chunks(engine: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Resul
     }
     let schema = batches.schema();
     let cutter = Cutter::new(column::HOLDER, column::INSURED, CHUNK_ROWS);
-    let chunks = futures::stream::try_unfold((batches, cutter, false), |(mut batches, mut cutter, mut drained)| async move {
-        loop {
-            let chunk = if drained { cutter.rest()? } else { cutter.next_chunk()? };
-            match chunk {
-                Some(chunk) => return Ok(Some((chunk, (batches, cutter, drained)))),
-                None if drained => return Ok(None),
-                None => match batches.try_next().await? {
-                    Some(batch) => cutter.push(batch),
-                    None => drained = true,
-                },
+    let chunks = futures::stream::try_unfold(
+        (batches, cutter, false),
+        |(mut batches, mut cutter, mut drained)| async move {
+            loop {
+                let chunk = if drained { cutter.rest()? } else { cutter.next_chunk()? };
+                match chunk {
+                    Some(chunk) => return Ok(Some((chunk, (batches, cutter, drained)))),
+                    None if drained => return Ok(None),
+                    None => match batches.try_next().await? {
+                        Some(batch) => cutter.push(batch),
+                        None => drained = true,
+                    },
+                }
             }
-        }
-    });
+        },
+    );
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, chunks.boxed())))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod operator;
 mod properties;
 mod samples;
 mod support;

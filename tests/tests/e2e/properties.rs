@@ -65,11 +65,16 @@ fn compare(view: &str, snapshot: &Path, table: &str, expected: &[BTreeMap<String
     };
     for (at, row) in expected.iter().enumerate() {
         let want = cells(row);
-        let found = got.rows.get(at).unwrap_or_else(|| panic!("{view} {table}: row {at} is missing: {want:?}"));
+        let found =
+            got.rows.get(at).unwrap_or_else(|| panic!("{view} {table}: row {at} is missing: {want:?}"));
         if *found != want {
             let differ = columns.iter().zip(want.iter().zip(found)).filter(|(_, (a, b))| a != b);
-            let differ: Vec<_> = differ.map(|(c, (a, b))| format!("{c}: {a:?} expected, {b:?} got")).collect();
-            panic!("{view} {table} row {at} ({:?}/{:?}): {differ:#?}", row["insured_no"], row["movement_date"]);
+            let differ: Vec<_> =
+                differ.map(|(c, (a, b))| format!("{c}: {a:?} expected, {b:?} got")).collect();
+            panic!(
+                "{view} {table} row {at} ({:?}/{:?}): {differ:#?}",
+                row["insured_no"], row["movement_date"]
+            );
         }
     }
     assert_eq!(got.rows.len(), expected.len(), "{view} {table}: rows");
@@ -166,7 +171,11 @@ fn the_same_facts_give_the_same_bytes() {
             continue;
         };
         assert_eq!(first.0, found.0, "{way}: other rows");
-        let differ: Vec<&String> = first.1.iter().filter(|file| !found.1.contains(file)).map(|(path, _)| path).collect();
-        assert!(differ.is_empty() && first.1.len() == found.1.len(), "{way}: equal rows in other bytes: {differ:?}");
+        let differ: Vec<&String> =
+            first.1.iter().filter(|file| !found.1.contains(file)).map(|(path, _)| path).collect();
+        assert!(
+            differ.is_empty() && first.1.len() == found.1.len(),
+            "{way}: equal rows in other bytes: {differ:?}"
+        );
     }
 }
