@@ -177,6 +177,9 @@ impl<'a> Work<'a> {
         options: &SnapshotOptions,
     ) -> anyhow::Result<Work<'a>> {
         let temp = &place.limits.temp;
+        if temp.exists() {
+            std::fs::remove_dir_all(temp).map_err(disk::io(temp))?; // what a killed run spilled
+        }
         disk::make_folder(temp)?;
         let range =
             options.first_month.zip(options.last_month).map(|(first, last)| MonthRange { first, last });

@@ -3,6 +3,7 @@
 
 use super::digest::RowsDigest;
 use super::snapshot::{Snapshot, content_digest};
+use super::table_file::PublishedFile;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,53 +22,12 @@ pub fn verify(snapshot: &Snapshot) -> Result<Vec<String>, DiskError> {
     if content_digest(&manifest.files) != manifest.content_digest {
         faults.push("manifest.json: content_digest does not fit its list of files".to_owned());
     }
-    let checked: Vec<(Vec<String>, Option<(String, RowsDigest)>)> = manifest
-        .files
-        .par_iter()
-        .map(|file| {
-            let path = snapshot.path.join(&file.path);
-            let mut faults = Vec::new();
-            match path.metadata() {
-                Ok(found) if found.len() != file.bytes => {
-                    faults.push(format!("{}: {} bytes, should be {}", file.path, found.len(), file.bytes));
-                }
-                _ => {}
-            }
-            match hash_file(&path) {
-                Ok(hash) if hash != file.sha256 => {
-                    faults.push(format!("{}: other content (sha256)", file.path))
-                }
-                Ok(_) => {}
-                Err(error) => faults.push(error.to_string()),
-            }
-            let table = file.path.split('/').next().unwrap_or_default().to_owned();
-            if !file.path.ends_with(".parquet") || !manifest.tables.contains_key(&table) {
-                return (faults, None);
-            }
-            match rows_digest(&path) {
-                Ok(digest) => {
-                    if digest.rows() != file.rows {
-                        faults.push(format!(
-                            "{}: {} rows, should be {}",
-                            file.path,
-                            digest.rows(),
-                            file.rows
-                        ));
-                    }
-                    (faults, Some((table, digest)))
-                }
-                Err(error) => {
-                    faults.push(format!("{}: {error}", file.path));
-                    (faults, None)
-                }
-            }
-        })
-        .collect();
+    let checked: Vec<Checked> = manifest.files.par_iter().map(|file| check(snapshot, file)).collect();
     let mut tables: BTreeMap<String, RowsDigest> = BTreeMap::new();
-    for (wrong, digest) in checked {
-        faults.extend(wrong);
-        if let Some((table, digest)) = digest {
-            tables.entry(table).or_default().merge(digest);
+    for (file, checked) in manifest.files.iter().zip(checked) {
+        faults.extend(checked.faults);
+        if let Some(digest) = checked.digest {
+            tables.entry(table_of(&file.path).to_owned()).or_default().merge(digest);
         }
     }
     for (name, entry) in &manifest.tables {
@@ -83,6 +43,49 @@ pub fn verify(snapshot: &Snapshot) -> Result<Vec<String>, DiskError> {
         }
     }
     Ok(faults)
+}
+
+/// What was found of one file.
+struct Checked {
+    faults: Vec<String>,
+    /// Digest of its rows, if it belongs to a table and can be read.
+    digest: Option<RowsDigest>,
+}
+
+fn table_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default()
+}
+
+fn check(snapshot: &Snapshot, file: &PublishedFile) -> Checked {
+    let path = snapshot.path.join(&file.path);
+    let mut faults = Vec::new();
+    match path.metadata() {
+        Ok(found) if found.len() != file.bytes => {
+            faults.push(format!("{}: {} bytes, should be {}", file.path, found.len(), file.bytes));
+        }
+        _ => {} // a missing file is told below
+    }
+    match hash_file(&path) {
+        Ok(hash) if hash != file.sha256 => faults.push(format!("{}: other content (sha256)", file.path)),
+        Ok(_) => {}
+        Err(error) => faults.push(error.to_string()),
+    }
+    if !file.path.ends_with(".parquet") || !snapshot.manifest.tables.contains_key(table_of(&file.path)) {
+        return Checked { faults, digest: None };
+    }
+    let digest = match rows_digest(&path) {
+        Ok(digest) => {
+            if digest.rows() != file.rows {
+                faults.push(format!("{}: {} rows, should be {}", file.path, digest.rows(), file.rows));
+            }
+            Some(digest)
+        }
+        Err(error) => {
+            faults.push(format!("{}: {error}", file.path));
+            None
+        }
+    };
+    Checked { faults, digest }
 }
 
 fn rows_digest(path: &Path) -> Result<RowsDigest, Box<dyn std::error::Error + Send + Sync>> {

@@ -22,9 +22,9 @@ pub(super) fn mark_stale(folder: &mut Folder, values: &dyn Values, first_row: us
         stale.push(mask); // parents were applied before their children, so they are known by now
     }
     debug_assert!(folder.records.iter().all(|r| r.row >= first_row && r.row < first_row + rows));
-    for r in 0..folder.records.len() {
-        if stale[r] != 0 && !folder.records[r].deleted {
-            folder.set_stale(folder.records[r].row, stale[r]);
+    for (r, mask) in stale.into_iter().enumerate().filter(|(_, mask)| *mask != 0) {
+        if !folder.records[r].deleted {
+            folder.set_stale(folder.records[r].row, mask);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! here: column plans, code tables by bytes, times in which items exist, severities.
 
 use arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tsumiage_schemas::finding::{Code, Severity};
 use tsumiage_schemas::spec::{CORRECTION, MOVEMENT};
@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub movement_date: usize,
     pub periods: Vec<Period>,
     pub eras: Vec<Era>,
+    /// From each day on, in ascending order, the stacked items that do not exist.
+    absent: Vec<(i32, u128)>,
 }
 
 /// Stacked items that exist from a first to a last day.
@@ -55,6 +57,8 @@ pub(super) struct Era {
 pub(super) struct Period {
     pub start: usize,
     pub end: usize,
+    /// The bits of both.
+    pub both: u128,
     pub start_column: usize,
     pub end_column: usize,
 }
@@ -87,6 +91,8 @@ pub(super) struct Column {
     pub zeros_are_blank: bool,
     pub eight_for_six: bool,
     pub check_digit: bool,
+    /// A day of eight digits breaks no rule.
+    pub plain_day: bool,
     /// First and last day on which the item exists.
     pub exists: (i32, i32),
     pub role: Role,
@@ -139,10 +145,11 @@ impl Plan {
             let (start_column, end_column) = (layout.column(start)?, layout.column(end)?);
             let is_day = |i: &usize| matches!(stacked[*i].kind, Kind::Date | Kind::Month);
             let (start, end) = (stacked_of(start).filter(is_day)?, stacked_of(end).filter(is_day)?);
-            Some(Period { start, end, start_column, end_column })
+            Some(Period { start, end, both: 1 << start | 1 << end, start_column, end_column })
         };
         let keys: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| columns[*i].key).collect();
         let must = |c: &Column| c.key || !matches!(c.role, Role::Stacked(_) | Role::Unkept);
+        let eras = eras(&columns);
         Plan {
             exchange_id: id.to_owned(),
             is_correction: id == CORRECTION,
@@ -151,9 +158,16 @@ impl Plan {
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
             periods: spec.rules.periods.iter().filter_map(period).collect(),
             revisions: layout.revisions(),
-            eras: eras(&columns),
+            absent: absent(&eras),
+            eras,
             columns,
         }
+    }
+
+    /// The stacked items that do not exist on a day.
+    pub fn absent_on(&self, day: i32) -> u128 {
+        let after = self.absent.partition_point(|(from, _)| *from <= day);
+        self.absent[..after].last().map_or(0, |(_, items)| *items)
     }
 
     /// The number of columns of the newest revision.
@@ -180,6 +194,8 @@ impl Column {
         };
         let last = spec.rules.abolished.get(&item.name).map_or(i32::MAX, |month| month.last_day().0);
         let Day(first) = item.since.first_day();
+        let check_digit = spec.rules.check_digits.contains(&item.name);
+        let numbered = check_digit || matches!(role, Role::InsurerNo | Role::InsuredNo);
         let like_blank = matches!(kind, Kind::Code | Kind::Date | Kind::Month | Kind::Identifier);
         Column {
             name: item.name.clone(),
@@ -195,7 +211,8 @@ impl Column {
             key: item.is_key(),
             zeros_are_blank: like_blank && !item.is_key(),
             eight_for_six: EIGHT_FOR_SIX.contains(&item.name.as_str()),
-            check_digit: spec.rules.check_digits.contains(&item.name),
+            check_digit,
+            plain_day: kind == Kind::Date && item.width >= 8 && !numbered,
             exists: (first, last),
             role,
         }
@@ -210,6 +227,16 @@ fn eras(columns: &[Column]) -> Vec<Era> {
         }
     }
     eras.into_iter().map(|((first, last), items)| Era { first, last, items }).collect()
+}
+
+fn absent(eras: &[Era]) -> Vec<(i32, u128)> {
+    let ends = eras.iter().filter_map(|era| era.last.checked_add(1));
+    let days: BTreeSet<i32> = eras.iter().map(|era| era.first).chain(ends).chain([i32::MIN]).collect();
+    let absent = |day: i32| {
+        let outside = |era: &&Era| day < era.first || day > era.last;
+        eras.iter().filter(outside).fold(0, |items, era| items | era.items)
+    };
+    days.into_iter().map(|day| (day, absent(day))).collect()
 }
 
 /// A code table, looked up by bytes.

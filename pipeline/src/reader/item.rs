@@ -4,6 +4,7 @@
 //! kind; nothing is allocated, and bytes are decoded only where one is 0x80 or more.
 
 use super::compiled::{Column, Role};
+use super::plain;
 use encoding_rs::{DecoderResult, SHIFT_JIS};
 use std::ops::Range;
 use tsumiage_schemas::finding::Code;
@@ -11,16 +12,19 @@ use tsumiage_schemas::rules::check_digit_holds;
 use tsumiage_schemas::{Day, Kind, Month};
 
 /// Classes of bytes, as bits.
-const DIGIT: u8 = 1;
-const UPPER: u8 = 2;
-const LOWER: u8 = 4;
-const SPACE: u8 = 8;
-const STAR: u8 = 16;
-const ZERO: u8 = 32;
-const FORBIDDEN: u8 = 64;
-const HIGH: u8 = 128;
+const DIGIT: u16 = 1;
+const UPPER: u16 = 2;
+const LOWER: u16 = 4;
+const SPACE: u16 = 8;
+const STAR: u16 = 16;
+const ZERO: u16 = 32;
+const FORBIDDEN: u16 = 64;
+/// 0x80 or more.
+const HIGH: u16 = 128;
+/// High, and not half-width kana: these take a decoder.
+const WIDE: u16 = 256;
 
-const CLASSES: [u8; 256] = {
+const CLASSES: [u16; 256] = {
     let mut classes = [0; 256];
     let mut b = 0;
     while b < 256 {
@@ -32,7 +36,8 @@ const CLASSES: [u8; 256] = {
             b'a'..=b'z' => LOWER,
             b' ' => SPACE,
             b'*' => STAR,
-            0x80.. => HIGH,
+            0xa1..=0xdf => HIGH,
+            0x80.. => HIGH | WIDE,
             _ => 0,
         };
         b += 1;
@@ -71,6 +76,13 @@ pub(super) struct Checked<'f> {
     pub check_digit_fails: bool,
 }
 
+impl<'f> Checked<'f> {
+    /// An item that breaks no rule.
+    fn of(state: State<'f>) -> Checked<'f> {
+        Checked { state, fault: None, unusual: false, user_defined: false, check_digit_fails: false }
+    }
+}
+
 /// Buffers used again for every record.
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -82,8 +94,16 @@ pub(super) struct Scratch {
 
 /// The content of an item without its quotes: a part of the file, or `None` where quotes had to be
 /// taken out of it; then it is in `unescaped`.
+#[inline]
 pub(super) fn unquote<'f>(raw: &'f [u8], unescaped: &mut Vec<u8>) -> Option<&'f [u8]> {
-    let Some(body) = raw.strip_prefix(b"\"") else { return Some(raw) };
+    match raw.strip_prefix(b"\"") {
+        None => Some(raw),
+        Some(body) => unquote_body(body, unescaped),
+    }
+}
+
+/// What follows the opening quote, without quotes.
+fn unquote_body<'f>(body: &'f [u8], unescaped: &mut Vec<u8>) -> Option<&'f [u8]> {
     match body.iter().position(|b| *b == b'"') {
         None => return Some(body), // never closed
         Some(at) if at + 1 == body.len() => return Some(&body[..at]),
@@ -140,22 +160,17 @@ pub(super) fn check<'f>(
 ) -> Checked<'f> {
     let in_file = unquote(raw, &mut scratch.unescaped);
     let content = in_file.unwrap_or(&scratch.unescaped);
-    let (mut all, mut any) = (0xff, 0);
+    let (mut all, mut any) = (u16::MAX, 0);
     for b in content {
         let class = CLASSES[usize::from(*b)];
         all &= class;
         any |= class;
     }
-    let mut checked = Checked {
-        state: State::Blank,
-        fault: None,
-        unusual: any & (LOWER | HIGH) == LOWER,
-        user_defined: false,
-        check_digit_fails: false,
-    };
+    let mut checked = Checked::of(State::Blank);
+    checked.unusual = any & LOWER != 0;
     let forbidden = unclosed || any & FORBIDDEN != 0;
     if any & HIGH != 0 {
-        check_decoded(column, content, forbidden, &mut scratch.text, &mut checked);
+        check_decoded(column, content, any, forbidden, &mut scratch.text, &mut checked);
     } else {
         check_ascii(column, content, in_file, (all, any), &mut scratch.text, &mut checked);
         checked.fault = if forbidden { Some(Code::R06) } else { checked.fault };
@@ -168,7 +183,7 @@ fn check_ascii<'f>(
     column: &Column,
     content: &[u8],
     in_file: Option<&'f [u8]>,
-    (all, any): (u8, u8),
+    (all, any): (u16, u16),
     text: &mut String,
     checked: &mut Checked<'f>,
 ) {
@@ -216,7 +231,7 @@ fn check_ascii<'f>(
 }
 
 /// The first rule a value of ASCII characters breaks, and the number it stands for.
-fn judge(column: &Column, content: &[u8], all: u8, any: u8) -> (Option<Code>, Option<i32>) {
+fn judge(column: &Column, content: &[u8], all: u16, any: u16) -> (Option<Code>, Option<i32>) {
     let malformed = match column.role {
         Role::InsurerNo => content.len() != 6 || all & DIGIT == 0,
         Role::InsuredNo => content.len() != 10 || any & !(DIGIT | ZERO | UPPER | LOWER) != 0,
@@ -259,25 +274,33 @@ fn is_decimal(content: &[u8]) -> bool {
 fn check_decoded<'f>(
     column: &Column,
     content: &[u8],
+    any: u16,
     forbidden: bool,
     text: &mut String,
     checked: &mut Checked<'f>,
 ) {
     let start = text.len();
-    if !decode(content, text) {
-        checked.fault = Some(Code::R07);
-        return;
+    let mut control = any & FORBIDDEN != 0;
+    if any & WIDE != 0 || plain::push_single_bytes(content, text).is_none() {
+        text.truncate(start);
+        if !decode(content, text) {
+            checked.unusual = false;
+            checked.fault = Some(Code::R07);
+            return;
+        }
+        let decoded = &text[start..];
+        let narrow = |c: char| c.is_ascii() || ('\u{ff61}'..='\u{ff9f}').contains(&c);
+        checked.unusual = decoded.chars().any(|c| c.is_ascii_lowercase() || !narrow(c));
+        checked.user_defined = decoded.chars().any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c));
+        control = decoded.chars().any(char::is_control);
     }
     let decoded = &text[start..];
-    let narrow = |c: char| c.is_ascii() || ('\u{ff61}'..='\u{ff9f}').contains(&c);
-    checked.unusual = decoded.chars().any(|c| c.is_ascii_lowercase() || !narrow(c));
-    checked.user_defined = decoded.chars().any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c));
     checked.state = match column.kind {
         Kind::Date | Kind::Month | Kind::Integer => State::Blank,
         _ if matches!(column.role, Role::InsurerNo | Role::InsuredNo) => State::Blank,
         _ => State::Value(Value::Decoded(start..text.len())),
     };
-    checked.fault = if forbidden || decoded.chars().any(char::is_control) {
+    checked.fault = if forbidden || control {
         Some(Code::R06)
     } else if matches!(column.role, Role::InsurerNo | Role::InsuredNo) {
         Some(Code::R02)

@@ -8,6 +8,7 @@ mod compiled;
 mod envelope;
 mod facts;
 mod item;
+mod plain;
 mod record;
 mod report;
 mod split;

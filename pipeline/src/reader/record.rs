@@ -4,6 +4,7 @@
 
 use super::compiled::{Column, Compiled, ENVELOPE_COLUMNS, Plan, Role};
 use super::item::{Checked, Scratch, State, Value, check, is_blank, number, unquote};
+use super::plain::{self, unquoted};
 use super::split::Items;
 use tsumiage_schemas::Day;
 use tsumiage_schemas::finding::{Code, Severity};
@@ -184,12 +185,19 @@ impl<'f> Row<'f> {
         let count = items.len();
         let known = count.min(plan.columns.len());
         let open_item = if unclosed { count - 1 } else { usize::MAX };
-        for column in ENVELOPE_COLUMNS..known {
-            let raw = items.raw(column);
-            if raw.is_empty() || raw == b"\"\"" {
-                continue; // most items of most records are empty
+        let own = |(column, _): &(usize, &[u8])| (ENVELOPE_COLUMNS..known).contains(column);
+        for (column, raw) in items.given().filter(own) {
+            if raw == b"\"\"" {
+                continue;
             }
             let item = &plan.columns[column];
+            if item.plain_day
+                && column != open_item
+                && let Some(day) = plain::day(unquoted(raw))
+            {
+                self.keep_number(item.role, day);
+                continue;
+            }
             let checked = check(item, raw, column == open_item, &mut self.scratch);
             self.judge(compiled, column, &checked);
             self.keep(item, checked.state);
@@ -205,6 +213,7 @@ impl<'f> Row<'f> {
                 Role::ChangeType => self.change_type.is_none(),
                 Role::InsurerNo => self.insurer_no.is_none(),
                 Role::InsuredNo => self.insured_no.is_none(),
+                Role::Stacked(at) if self.given >> at & 1 == 1 => false,
                 Role::Stacked(_) | Role::Unkept => is_blank(items.raw(column)),
             };
             if missing && !self.faults.iter().any(|fault| fault.column == Some(column)) {
@@ -216,6 +225,9 @@ impl<'f> Row<'f> {
     /// R12: a value of an item that did not exist on the movement date.
     fn check_eras(&mut self, compiled: &Compiled, plan: &Plan) {
         let Some(day) = self.movement_date else { return };
+        if self.given & plan.absent_on(day) == 0 {
+            return;
+        }
         for era in &plan.eras {
             let outside = if day < era.first || day > era.last { self.given & era.items } else { 0 };
             if outside == 0 {
@@ -257,24 +269,32 @@ impl<'f> Row<'f> {
             }
             State::Value(value) => value,
         };
+        if let Value::Number(number) = value {
+            return self.keep_number(item.role, number);
+        }
         match item.role {
-            Role::MovementDate | Role::CorrectionDate => {
-                let Value::Number(day) = value else { return };
-                let date = match item.role {
-                    Role::MovementDate => &mut self.movement_date,
-                    _ => &mut self.correction_date,
-                };
-                *date = Some(day);
-            }
             Role::ChangeType => self.change_type = Some(value),
             Role::InsurerNo => self.insurer_no = Some(value),
             Role::InsuredNo => self.insured_no = Some(value),
             Role::Stacked(at) => {
-                if let Value::Number(number) = value {
-                    self.numbers[at] = number;
-                }
                 self.given |= 1 << at;
                 self.values.push((at, value));
+            }
+            Role::MovementDate | Role::CorrectionDate | Role::Unkept => {}
+        }
+    }
+
+    fn keep_number(&mut self, role: Role, number: i32) {
+        match role {
+            Role::MovementDate => self.movement_date = Some(number),
+            Role::CorrectionDate => self.correction_date = Some(number),
+            Role::ChangeType => self.change_type = Some(Value::Number(number)),
+            Role::InsurerNo => self.insurer_no = Some(Value::Number(number)),
+            Role::InsuredNo => self.insured_no = Some(Value::Number(number)),
+            Role::Stacked(at) => {
+                self.numbers[at] = number;
+                self.given |= 1 << at;
+                self.values.push((at, Value::Number(number)));
             }
             Role::Unkept => {}
         }
@@ -283,8 +303,9 @@ impl<'f> Row<'f> {
     /// R10: start after end, both given in this record.
     fn check_periods(&mut self, compiled: &Compiled, plan: &Plan) {
         for period in &plan.periods {
-            let both = 1u128 << period.start | 1u128 << period.end;
-            if self.given & both == both && self.numbers[period.start] > self.numbers[period.end] {
+            if self.given & period.both == period.both
+                && self.numbers[period.start] > self.numbers[period.end]
+            {
                 self.fault(compiled, Code::R10, Some(period.end_column));
             }
         }

@@ -26,46 +26,76 @@ pub(super) struct Record {
     pub last: bool,
 }
 
+/// An item with at least one byte.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    pub column: usize,
+    start: usize,
+    end: usize,
+}
+
 /// The raw items of one record, quotes included.
 #[derive(Clone, Copy)]
 pub(super) struct Items<'s, 'f> {
     bytes: &'f [u8],
     start: usize,
-    ends: &'s [usize],
+    end: usize,
+    columns: usize,
+    given: &'s [Given],
 }
 
 impl<'s, 'f> Items<'s, 'f> {
     /// Number of columns, at least 1.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.columns
     }
 
-    /// Offset of an item in the file; of the record's end for a column it does not have.
+    /// The items that have a byte, in order of their columns: few of many.
+    pub fn given(&self) -> impl Iterator<Item = (usize, &'f [u8])> + use<'s, 'f> {
+        let bytes = self.bytes;
+        self.given.iter().map(move |given| (given.column, &bytes[given.start..given.end]))
+    }
+
+    /// Offset of an item in the file. The first column the record does not have would begin behind its
+    /// end; of any other column it does not have, the record's end.
     pub fn offset(&self, column: usize) -> usize {
         match column {
-            0 => self.start,
-            _ => self.ends.get(column - 1).map_or(self.record_end(), |end| end + 1),
+            _ if column < self.columns => offset(self.given, self.start, column),
+            _ if column == self.columns => self.end + 1,
+            _ => self.end,
         }
     }
 
     /// The bytes of an item as they came; empty for a column the record does not have.
     pub fn raw(&self, column: usize) -> &'f [u8] {
-        let Some(&end) = self.ends.get(column) else { return &[] };
-        &self.bytes[self.offset(column)..end]
+        let at = match self.given.get(column) {
+            // The first columns are hardly ever blank.
+            Some(given) if given.column == column => column,
+            _ => match self.given.binary_search_by_key(&column, |given| given.column) {
+                Ok(at) => at,
+                Err(_) => return &[],
+            },
+        };
+        &self.bytes[self.given[at].start..self.given[at].end]
     }
 
     /// Everything from a column to the end of the record.
     pub fn tail(&self, column: usize) -> &'f [u8] {
-        &self.bytes[self.offset(column)..self.record_end()]
+        &self.bytes[self.offset(column)..self.end]
     }
 
     /// Whether the record has no byte at all.
     pub fn is_empty(&self) -> bool {
-        self.record_end() == self.start
+        self.end == self.start
     }
+}
 
-    fn record_end(&self) -> usize {
-        self.ends.last().copied().unwrap_or(self.start)
+/// Where a column of the record from `start` begins: behind the last item given before it, a comma for
+/// every column in between.
+fn offset(given: &[Given], start: usize, column: usize) -> usize {
+    match given[..given.partition_point(|given| given.column < column)].last() {
+        None => start + column,
+        Some(before) => before.end + (column - before.column),
     }
 }
 
@@ -73,18 +103,22 @@ impl<'s, 'f> Items<'s, 'f> {
 pub(super) struct Splitter<'f> {
     bytes: &'f [u8],
     start: usize,
+    /// Where the content of the record ends.
+    end: usize,
     next: usize,
-    ends: Vec<usize>,
+    columns: usize,
+    given: Vec<Given>,
 }
 
 impl<'f> Splitter<'f> {
     pub fn new(bytes: &'f [u8]) -> Splitter<'f> {
-        Splitter { bytes, start: 0, next: 0, ends: Vec::with_capacity(128) }
+        Splitter { bytes, start: 0, end: 0, next: 0, columns: 0, given: Vec::with_capacity(128) }
     }
 
     /// The items of the record `advance` found last.
     pub fn items(&self) -> Items<'_, 'f> {
-        Items { bytes: self.bytes, start: self.start, ends: &self.ends }
+        let Splitter { bytes, start, end, columns, .. } = *self;
+        Items { bytes, start, end, columns, given: &self.given }
     }
 
     /// Finds the next record; `None` at the end of the input.
@@ -93,49 +127,71 @@ impl<'f> Splitter<'f> {
             return None;
         }
         self.start = self.next;
-        self.ends.clear();
-        let rest = &self.bytes[self.start..];
-        let line = memchr::memchr(b'\n', rest).map_or(rest, |end| &rest[..end]);
-        let (end, unclosed) = if memchr::memchr(b'"', line).is_some() {
-            self.index_quoted()
-        } else {
-            index_commas(line, self.start, &mut self.ends);
-            (self.start + line.len(), false)
-        };
+        let (end, unclosed) = self.walk();
+        // A CR that is left of a cut line end is no content either.
+        let cr = end > self.start && self.bytes[end - 1] == b'\r';
         let line_end = match self.bytes.get(end) {
             None => LineEnd::None,
-            Some(_) if end > self.start && self.bytes[end - 1] == b'\r' => LineEnd::CrLf,
+            Some(_) if cr => LineEnd::CrLf,
             Some(_) => LineEnd::Lf,
         };
         self.next = end + 1;
-        // A CR that is left of a cut line end is no content either.
-        let cr = end > self.start && self.bytes[end - 1] == b'\r';
-        self.ends.push(end - usize::from(cr));
+        self.end = end - usize::from(cr);
+        self.close();
         Some(Record { line_end, unclosed, last: self.next >= self.bytes.len() })
     }
 
-    /// Indexes a record that holds quotes; gives where it ends (LF or end of input) and whether a quote
+    /// Walks over the items of a record; gives where it ends (LF or end of input) and whether a quote
     /// was left open.
-    fn index_quoted(&mut self) -> (usize, bool) {
+    fn walk(&mut self) -> (usize, bool) {
         let bytes = self.bytes;
-        let mut at = self.start;
+        let (mut at, mut column) = (self.start, 0);
+        self.given.clear();
         loop {
+            if bytes.get(at) == Some(&b',') {
+                let blank = leading_commas(&bytes[at..]);
+                (at, column) = (at + blank, column + blank);
+            }
+            let start = at;
+            let mut unclosed = false;
             if bytes.get(at) == Some(&b'"') {
-                match closing_quote(bytes, at + 1) {
-                    Quote::ClosedAt(quote) => at = quote + 1,
-                    Quote::OpenUntil(end) => return (end, true),
+                if bytes[at + 1..].starts_with(b"\",") && column + 1 < MAX_ITEMS {
+                    self.given.push(Given { column, start, end: at + 2 });
+                    (at, column) = (at + 3, column + 1);
+                    continue; // most items of a record with all items quoted
                 }
+                (at, unclosed) = match closing_quote(bytes, at + 1) {
+                    Quote::ClosedAt(quote) => (quote + 1, false),
+                    Quote::OpenUntil(end) => (end, true),
+                };
             }
-            while bytes.get(at).is_some_and(|b| *b != b',' && *b != b'\n') {
-                at += 1;
+            if !unclosed && bytes.get(at) != Some(&b',') {
+                at += until(b',', &bytes[at..]);
             }
-            if bytes.get(at) != Some(&b',') {
-                return (at, false);
+            if column + 1 < MAX_ITEMS && at > start {
+                self.given.push(Given { column, start, end: at });
             }
-            if self.ends.len() + 1 < MAX_ITEMS {
-                self.ends.push(at);
+            column += 1;
+            if unclosed || bytes.get(at) != Some(&b',') {
+                self.columns = column;
+                return (at, unclosed);
             }
             at += 1;
+        }
+    }
+
+    /// Cuts the last item where the record's content ends; the rest of too many items becomes one.
+    fn close(&mut self) {
+        if self.columns >= MAX_ITEMS {
+            self.columns = MAX_ITEMS;
+            let start = offset(&self.given, self.start, MAX_ITEMS - 1);
+            self.given.push(Given { column: MAX_ITEMS - 1, start, end: self.end });
+        }
+        if let Some(last) = self.given.last_mut() {
+            last.end = last.end.min(self.end);
+            if last.start >= last.end {
+                self.given.pop();
+            }
         }
     }
 }
@@ -148,20 +204,16 @@ enum Quote {
 /// Looks for the quote that closes an item whose content starts at `at`. A line end that the start of
 /// a record follows, or nothing, shows that it was never closed.
 fn closing_quote(bytes: &[u8], mut at: usize) -> Quote {
-    while let Some(found) = memchr::memchr2(b'"', b'\n', &bytes[at..]) {
-        at += found;
-        if bytes[at] == b'\n' {
-            if starts_record(&bytes[at + 1..]) {
-                return Quote::OpenUntil(at);
-            }
-            at += 1;
-        } else if bytes.get(at + 1) == Some(&b'"') {
-            at += 2;
-        } else {
-            return Quote::ClosedAt(at);
+    loop {
+        at += until(b'"', &bytes[at..]);
+        match bytes.get(at) {
+            None => return Quote::OpenUntil(at),
+            Some(b'\n') if starts_record(&bytes[at + 1..]) => return Quote::OpenUntil(at),
+            Some(b'\n') => at += 1,
+            Some(_) if bytes.get(at + 1) == Some(&b'"') => at += 2,
+            Some(_) => return Quote::ClosedAt(at),
         }
     }
-    Quote::OpenUntil(bytes.len())
 }
 
 /// Whether the bytes are empty or look like `2,17,` with or without quotes.
@@ -177,28 +229,40 @@ fn starts_record(bytes: &[u8]) -> bool {
     digits > 0 && matches!(unquoted(&rest[digits..]).first(), None | Some(b',' | b'\r' | b'\n'))
 }
 
-const COMMAS: u64 = u64::from_ne_bytes([b','; 8]);
-const LOW_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
-
-/// Pushes the position of every comma, eight bytes at a time: a byte of `x` is zero where a comma is,
-/// and adding 0x7f to its low bits sets the high bit of every other byte, without carries.
-fn index_commas(line: &[u8], base: usize, ends: &mut Vec<usize>) {
-    let (words, rest) = line.as_chunks::<8>();
-    let mut at = base;
+/// Number of commas the bytes start with.
+fn leading_commas(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
-        let x = u64::from_le_bytes(*word) ^ COMMAS;
-        let mut hits = !(((x & LOW_BITS) + LOW_BITS) | x | LOW_BITS);
-        while hits != 0 {
-            ends.push(at + (hits.trailing_zeros() / 8) as usize);
-            hits &= hits - 1;
+        let others = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([b','; 8]);
+        if others != 0 {
+            return at + others.trailing_zeros() as usize / 8;
         }
         at += 8;
-        if ends.len() >= MAX_ITEMS {
-            return ends.truncate(MAX_ITEMS - 1);
-        }
     }
-    ends.extend(rest.iter().enumerate().filter(|(_, b)| **b == b',').map(|(i, _)| at + i));
-    ends.truncate(MAX_ITEMS - 1);
+    at + rest.iter().take_while(|b| **b == b',').count()
+}
+
+/// Number of bytes before the first `one`, LF or end.
+fn until(one: u8, bytes: &[u8]) -> usize {
+    let mut at = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let hits = first_zero(word ^ u64::from_ne_bytes([one; 8]))
+            | first_zero(word ^ u64::from_ne_bytes([b'\n'; 8]));
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + rest.iter().take_while(|b| **b != one && **b != b'\n').count()
+}
+
+/// A word whose lowest bit set is in the first byte that is zero; 0 if none is. Only bytes behind that
+/// one may be taken for zeros too, by what is borrowed from them.
+fn first_zero(word: u64) -> u64 {
+    word.wrapping_sub(u64::from_ne_bytes([1; 8])) & !word & u64::from_ne_bytes([0x80; 8])
 }
 
 #[cfg(test)]
