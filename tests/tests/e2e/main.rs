@@ -8,3 +8,4 @@ mod operator;
 mod properties;
 mod samples;
 mod support;
+mod timeline;

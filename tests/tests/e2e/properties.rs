@@ -18,12 +18,12 @@ fn text(ym: i32) -> String {
     format!("{:04}-{:02}", ym / 100, ym % 100)
 }
 
-fn day(date: i32) -> String {
+pub fn day(date: i32) -> String {
     format!("{:04}-{:02}-{:02}", date / 10_000, date / 100 % 100, date % 100)
 }
 
 /// Takes files in, one run per take-in day; `groups` > 1 splits a day into several runs, last file first.
-fn take_in(files: &[FileFact], inbox: &Path, data: &Path, groups: usize) {
+pub fn take_in(files: &[FileFact], inbox: &Path, data: &Path, groups: usize) {
     let mut days: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
     for file in files {
         days.entry(file.taken_in_on).or_default().push(&file.name);
