@@ -1,18 +1,20 @@
 //! Reading a published snapshot back: its tables as DataFusion tables, its files' standings.
 
+use crate::publish::explain::table_infos;
 use crate::publish::snapshot::Snapshot;
-use crate::resolve::table_infos;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::ListingOptions;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use tsumiage_pipeline::disk::{DiskError, io};
 use tsumiage_schemas::Spec;
+use url::Url;
 
 /// How a file stands by the `files` table of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +50,19 @@ pub fn file_standings(snapshot: &Snapshot) -> Result<BTreeMap<String, Standing>,
 }
 
 /// A session that knows the tables of a snapshot by name. `recipient_month` has the column `month`, the
-/// text of its folder, besides its own.
+/// text of its folder, besides its own. With one partition rows come in the order of the files.
 ///
 /// # Errors
 /// A table cannot be read.
-pub async fn session(snapshot: &Snapshot, spec: &Spec) -> anyhow::Result<SessionContext> {
+pub async fn session(
+    snapshot: &Snapshot,
+    spec: &Spec,
+    partitions: Option<usize>,
+) -> anyhow::Result<SessionContext> {
     let mut config = SessionConfig::new().with_information_schema(true);
+    if let Some(partitions) = partitions {
+        config = config.with_target_partitions(partitions);
+    }
     config.options_mut().execution.parquet.schema_force_view_types = false;
     config.options_mut().execution.parquet.pushdown_filters = true;
     let context = SessionContext::new_with_config(config);
@@ -63,10 +72,16 @@ pub async fn session(snapshot: &Snapshot, spec: &Spec) -> anyhow::Result<Session
         if table.name == "recipient_month" {
             options = options.with_table_partition_cols(vec![("month".to_owned(), DataType::Utf8)]);
         }
-        let path = format!("{}/", snapshot.path.join(table.name).display());
-        context.register_listing_table(table.name, &path, options, Some(table.schema), None).await?;
+        let url = ListingTableUrl::try_new(folder_url(&snapshot.path.join(table.name))?, None)?;
+        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(table.schema);
+        context.register_table(table.name, Arc::new(ListingTable::try_new(config)?))?;
     }
     Ok(context)
+}
+
+/// A folder as a URL, whatever characters its path has.
+fn folder_url(path: &Path) -> anyhow::Result<Url> {
+    Url::from_directory_path(path).map_err(|()| anyhow::anyhow!("{} is not an absolute path", path.display()))
 }
 
 /// Runs one statement and collects its result.

@@ -5,16 +5,15 @@
 
 use crate::facts::KnownFiles;
 use crate::publish::calendar::Levels;
-use crate::publish::dictionary::{dictionary, dictionary_md, dictionary_schema};
 use crate::publish::digest::RowsDigest;
+use crate::publish::explain::explanations;
 use crate::publish::findings::{FileCounts, Spool, count_by_file, stacking_findings};
 use crate::publish::recipients::{UnitFiles, UnitPublished, month_path};
 use crate::publish::snapshot::{
-    Building, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots, TableEntry, write_text,
+    Building, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots, TableEntry,
 };
-use crate::publish::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile, TableLayout};
+use crate::publish::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
 use crate::publish::tables::{Context, chunk_tables};
-use crate::publish::views::{TableInfo, views_sql};
 use crate::stack::Inheritance;
 use crate::stack::scan::Run;
 use crate::stack::unit::{EngineLimits, StackRequest, Unit, engine, physical_plan, run_chunks};
@@ -29,10 +28,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_pipeline::ledger::{Ledger, read_findings};
-use tsumiage_schemas::tables::{
-    fact_schema, files_schema, findings_schema, recipient_history_schema, recipient_month_schema,
-};
-use tsumiage_schemas::{Month, MonthRange, Spec};
+use tsumiage_schemas::holder::Holders;
+use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
+use tsumiage_schemas::{Day, Month, MonthRange, Spec};
 
 /// What is to be resolved.
 #[derive(Clone, Debug)]
@@ -142,6 +140,7 @@ fn inputs_digest(
 ) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(env!("TSUMIAGE_RULES")); // other code may give another answer
     hash.update(place.layouts);
     hash.update(serde_json::to_vec(options)?);
     for file in &known.files {
@@ -394,54 +393,9 @@ pub fn units(ledger: &Ledger) -> Vec<(Unit, i64)> {
     let unit = |(insurer_no, runs): (&str, Vec<&tsumiage_pipeline::ledger::RunEntry>)| {
         let rows = runs.iter().map(|run| run.rows).sum();
         let runs = runs.iter().map(|run| Run { path: ledger.path(&run.path), bytes: run.bytes }).collect();
-        (Unit { insurer_no: insurer_no.to_owned(), runs }, rows)
+        // A stand-alone insurer has one holder whatever the date.
+        let holder_no = Holders.holder(insurer_no, Day(0), false).to_owned();
+        (Unit { insurer_no: insurer_no.to_owned(), holder_no, runs }, rows)
     };
     ledger.runs().into_iter().map(unit).collect()
-}
-
-/// The published tables, described.
-pub fn table_infos(spec: &Spec) -> Vec<TableInfo> {
-    vec![
-        TableInfo {
-            name: "recipient_month",
-            name_ja: "受給者月次",
-            about: "One row per recipient effective in the service month (サービス提供月に有効な受給者ごとに一行).",
-            glob: "recipient_month/*/*.parquet",
-            schema: recipient_month_schema(spec),
-        },
-        TableInfo {
-            name: "recipient_history",
-            name_ja: "受給者履歴",
-            about: "One row per live record of a recipient (受給者の有効な異動情報ごとに一行).",
-            glob: "recipient_history/*.parquet",
-            schema: recipient_history_schema(spec),
-        },
-        TableInfo {
-            name: "files",
-            name_ja: "受付ファイル",
-            about: "One row per distinct file (受け付けたファイルごとに一行).",
-            glob: "files/*.parquet",
-            schema: files_schema(),
-        },
-        TableInfo {
-            name: "findings",
-            name_ja: "指摘事項",
-            about: "One row per finding (エラー・警告・情報ごとに一行).",
-            glob: "findings/*.parquet",
-            schema: findings_schema(),
-        },
-    ]
-}
-
-fn explanations(building: &Building, spec: &Spec) -> anyhow::Result<Vec<PublishedFile>> {
-    let tables = table_infos(spec);
-    let layout = TableLayout { sorted_by: &[], bloom: false };
-    let schema = dictionary_schema();
-    let mut file = TableFile::create(&building.path, "data_dictionary.parquet", &schema, &layout)?;
-    file.write_digested(&dictionary(&tables)?)?;
-    Ok(vec![
-        file.finish()?.0,
-        write_text(building, "data_dictionary.md", &dictionary_md(&tables, spec))?,
-        write_text(building, "views.sql", &views_sql(&tables))?,
-    ])
 }

@@ -34,13 +34,16 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens or makes the archive of a data folder.
+    /// Opens or makes the archive of a data folder, for the one run that holds its lock.
     ///
     /// # Errors
     /// The folder cannot be made.
     pub fn open(data: &Path) -> Result<Archive, DiskError> {
         let root = data.join("archive");
         disk::make_folder(&root)?;
+        for path in disk::entries(&root)?.iter().filter(|path| path.is_file()) {
+            std::fs::remove_file(path).map_err(io(path))?; // a copy that a killed run left half made
+        }
         Ok(Archive { root })
     }
 
@@ -69,30 +72,43 @@ impl Archive {
         disk::read_json(&path).map(Some)
     }
 
-    /// Copies a file in. Bytes that are there already are left as they are and their first arrival is
-    /// returned.
+    /// Copies a file with this hash in. Bytes that are there already are left as they are and their first
+    /// arrival is returned.
     ///
     /// # Errors
-    /// Reading the source or writing the archive fails; then nothing counts as arrived.
-    pub fn store(&self, source: &Path, name: &str, taken_in_on: Day) -> Result<Arrival, DiskError> {
-        let known = self.arrival(&hash_file(source)?)?;
-        if let Some(arrival) = known {
+    /// Reading the source or writing the archive fails, or the source changed since it was hashed; then
+    /// nothing counts as arrived.
+    pub fn store(
+        &self,
+        source: &Path,
+        file_id: &str,
+        name: &str,
+        taken_in_on: Day,
+    ) -> Result<Arrival, DiskError> {
+        if let Some(arrival) = self.arrival(file_id)? {
             return Ok(arrival);
         }
         let mut part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&self.root))?;
-        // The copy is hashed again: the source may have changed since.
-        let file_id = copy_hashed(source, part.as_file_mut())?;
-        if let Some(arrival) = self.arrival(&file_id)? {
-            return Ok(arrival);
+        let part_path = part.path().to_owned();
+        if copy_hashed(source, part.as_file_mut(), &part_path)? != file_id {
+            return Err(DiskError::invalid(
+                source,
+                "changed while it was read; run again when it is complete",
+            ));
         }
-        let folder = self.folder(&file_id);
+        let folder = self.folder(file_id);
         disk::make_folder(&folder)?;
-        let path = self.path(&file_id);
+        let path = self.path(file_id);
         disk::set_read_only(part.as_file(), part.path())?;
         part.as_file().sync_all().map_err(io(&path))?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        let arrival = Arrival { file_id, name: name.to_owned(), taken_in_on, source: "inbox".to_owned() };
-        disk::write_json(&self.note_path(&arrival.file_id), &arrival)?;
+        let arrival = Arrival {
+            file_id: file_id.to_owned(),
+            name: name.to_owned(),
+            taken_in_on,
+            source: "inbox".to_owned(),
+        };
+        disk::write_json(&self.note_path(file_id), &arrival)?;
         Ok(arrival)
     }
 
@@ -100,11 +116,11 @@ impl Archive {
     ///
     /// # Errors
     /// The note cannot be written.
-    pub fn renew(&self, file_id: &str, name: &str, taken_in_on: Day) -> Result<Arrival, DiskError> {
-        let source = "inbox".to_owned();
-        let arrival = Arrival { file_id: file_id.to_owned(), name: name.to_owned(), taken_in_on, source };
-        disk::write_json(&self.note_path(file_id), &arrival)?;
-        Ok(arrival)
+    pub fn renew(&self, arrival: &Arrival) -> Result<(), DiskError> {
+        if self.arrival(&arrival.file_id)?.as_ref() == Some(arrival) {
+            return Ok(());
+        }
+        disk::write_json(&self.note_path(&arrival.file_id), arrival)
     }
 
     /// The bytes of a file, mapped, so that memory does not grow with the file.
@@ -160,10 +176,10 @@ impl std::ops::Deref for Bytes {
 /// # Errors
 /// The file cannot be read.
 pub fn hash_file(path: &Path) -> Result<String, DiskError> {
-    copy_hashed(path, &mut std::io::sink())
+    copy_hashed(path, &mut std::io::sink(), path)
 }
 
-fn copy_hashed(source: &Path, target: &mut dyn Write) -> Result<String, DiskError> {
+fn copy_hashed(source: &Path, target: &mut dyn Write, target_path: &Path) -> Result<String, DiskError> {
     let mut file = File::open(source).map_err(io(source))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -173,6 +189,6 @@ fn copy_hashed(source: &Path, target: &mut dyn Write) -> Result<String, DiskErro
             return Ok(disk::hex(&hash.finalize()));
         }
         hash.update(&buffer[..read]);
-        target.write_all(&buffer[..read]).map_err(io(source))?;
+        target.write_all(&buffer[..read]).map_err(io(target_path))?;
     }
 }

@@ -3,6 +3,7 @@
 //! Promise: a file written here appears whole or not at all and survives a power cut once the call
 //! returned.
 
+use parquet::errors::ParquetError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File};
@@ -47,12 +48,31 @@ pub fn io(path: &Path) -> impl FnOnce(std_io::Error) -> DiskError + '_ {
     move |error| DiskError::new(path, error)
 }
 
-/// Makes a folder and those above it.
+/// For `map_err`: puts the path to an error of writing Parquet, keeping what the disk said.
+pub fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> DiskError + '_ {
+    move |error| match error {
+        ParquetError::External(source) => match source.downcast::<std_io::Error>() {
+            Ok(error) => DiskError::new(path, *error),
+            Err(source) => DiskError::new(path, std_io::Error::other(source)),
+        },
+        other => DiskError::new(path, std_io::Error::other(other)),
+    }
+}
+
+/// Makes a folder and those above it, durably.
 ///
 /// # Errors
 /// It cannot be made.
 pub fn make_folder(path: &Path) -> Result<(), DiskError> {
-    fs::create_dir_all(path).map_err(io(path))
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(parent)?;
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == std_io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(io(path)).and_then(|()| sync_folder(parent)),
+    }
 }
 
 /// The entries of a folder, sorted by name.

@@ -146,6 +146,9 @@ pub fn take_in(
         })
         .collect();
     commit(seals?, ledger, &log, options)?;
+    for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)).filter(|_| options.recheck) {
+        archive.renew(&entry.arrival)?; // only now that the ledger has decided
+    }
     let read: BTreeMap<&str, &Candidate> = to_read.iter().map(|c| (c.file_id.as_str(), *c)).collect();
     let mut outcomes = Vec::new();
     for candidate in &candidates {
@@ -193,10 +196,13 @@ fn seal(
 ) -> Result<Seal, DiskError> {
     let arrival = match &candidate.source {
         // Asked for by the user, with the file at hand: it arrives anew, today and under this name.
-        Some(_) if options.recheck && archive.arrival(&candidate.file_id)?.is_some() => {
-            archive.renew(&candidate.file_id, &candidate.name, options.taken_in_on)?
-        }
-        Some(path) => archive.store(path, &candidate.name, options.taken_in_on)?,
+        Some(_) if options.recheck && archive.arrival(&candidate.file_id)?.is_some() => Arrival {
+            file_id: candidate.file_id.clone(),
+            name: candidate.name.clone(),
+            taken_in_on: options.taken_in_on,
+            source: "inbox".to_owned(),
+        },
+        Some(path) => archive.store(path, &candidate.file_id, &candidate.name, options.taken_in_on)?,
         None => known_arrival(archive, &candidate.file_id)?,
     };
     if let Some(seal) = log.sealed(&arrival, options.layouts) {

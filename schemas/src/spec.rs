@@ -7,10 +7,9 @@ use crate::rules::Rules;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// Exchange id of recipient movements (受給者異動).
-pub const MOVEMENT: &str = "5311";
-/// Exchange id of recipient corrections (受給者訂正).
-pub const CORRECTION: &str = "5321";
+/// What tells the layouts of recipients: ids are data, items are what the program relies on.
+const MOVEMENT_ITEMS: [&str; 2] = ["insured_no", "movement_type"];
+const CORRECTION_ITEMS: [&str; 2] = ["insured_no", "correction_type"];
 
 /// Layouts, code tables, findings catalogue and rules in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +20,10 @@ pub struct Spec {
     pub end: Layout,
     /// Data records by exchange id.
     pub layouts: BTreeMap<String, Layout>,
+    /// Exchange id of recipient movements (受給者異動).
+    pub movement_id: String,
+    /// Exchange id of recipient corrections (受給者訂正).
+    pub correction_id: String,
     /// Code tables by name.
     pub codes: BTreeMap<String, CodeTable>,
     /// What care levels are worth.
@@ -64,7 +67,11 @@ impl Spec {
                 codes.insert(name.to_owned(), CodeTable::parse(name, path, text)?);
             }
         }
+        let movement_id = id_of(&layouts, &MOVEMENT_ITEMS)?;
+        let correction_id = id_of(&layouts, &CORRECTION_ITEMS)?;
         let spec = Spec {
+            movement_id,
+            correction_id,
             control: Layout::parse(
                 "control",
                 "layouts/envelope-control.csv",
@@ -87,13 +94,8 @@ impl Spec {
     }
 
     fn check(&self) -> Result<(), DataError> {
-        for id in [MOVEMENT, CORRECTION] {
-            let layout = self
-                .layouts
-                .get(id)
-                .ok_or_else(|| DataError::new("layouts", 0, format!("{id} is missing")))?;
-            crate::tables::check_recipient_layout(layout)?;
-        }
+        crate::tables::check_recipient_layout(self.movement(), false)?;
+        crate::tables::check_recipient_layout(self.correction(), true)?;
         for layout in self.layouts.values().chain([&self.control, &self.end]) {
             for item in &layout.items {
                 if let Some(table) = item.codes.as_ref().filter(|t| !self.codes.contains_key(*t)) {
@@ -127,12 +129,24 @@ impl Spec {
 
     /// The layout of recipient movements.
     pub fn movement(&self) -> &Layout {
-        &self.layouts[MOVEMENT] // `check` proved it is there
+        &self.layouts[&self.movement_id] // `parse` took the id from there
     }
 
     /// The layout of recipient corrections.
     pub fn correction(&self) -> &Layout {
-        &self.layouts[CORRECTION] // `check` proved it is there
+        &self.layouts[&self.correction_id] // `parse` took the id from there
+    }
+}
+
+/// The id of the one layout that has all these items.
+fn id_of(layouts: &BTreeMap<String, Layout>, items: &[&str]) -> Result<String, DataError> {
+    let has_all = |layout: &&Layout| items.iter().all(|item| layout.column(item).is_some());
+    let mut found = layouts.values().filter(has_all);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only.id.clone()),
+        _ => {
+            Err(DataError::new("layouts", 0, format!("one layout must have the items {}", items.join(", "))))
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub fn stacked_items(spec: &Spec) -> Vec<&Item> {
 }
 
 /// What the program relies on in a replaced recipient layout.
-pub(crate) fn check_recipient_layout(layout: &Layout) -> Result<(), DataError> {
-    let needed: &[&str] = if layout.id == crate::spec::CORRECTION {
+pub(crate) fn check_recipient_layout(layout: &Layout, is_correction: bool) -> Result<(), DataError> {
+    let needed: &[&str] = if is_correction {
         &["movement_date", "correction_date", "correction_type", "insurer_no", "insured_no"]
     } else {
         &[

@@ -195,7 +195,20 @@ def check_views(report, snapshot):
             con.execute(f'SELECT count(*) FROM "{view}"').fetchone()
         except duckdb.Error as error:
             report.expect(False, f"views.sql: {view}: {error}")
-    return f"views.sql: {len(views)} views: {', '.join(views)}"
+    # Look-ups as claims do: every tenth published row must be found by its numbers and month.
+    keys = con.execute(
+        "SELECT insurer_no, insured_no, service_month FROM recipient_month"
+        " ORDER BY ALL"
+    ).fetchall()[::10]
+    for macro in ("claim_lookup", '"請求照会"'):
+        for insurer_no, insured_no, month in keys:
+            # Any day of the month will do.
+            asked = (insurer_no, insured_no, month.replace(day=17))
+            found = con.execute(f"SELECT * FROM {macro}(?, ?, ?)", asked).fetchall()
+            report.expect(len(found) == 1, f"views.sql: {macro}{asked} finds {len(found)} rows")
+        nobody = con.execute(f"SELECT * FROM {macro}('999999', '9999999999', DATE '2026-07-01')").fetchall()
+        report.expect(not nobody, f"views.sql: {macro} finds somebody who is not there")
+    return f"views.sql: {len(views)} views: {', '.join(views)}; {len(keys)} claims looked up both ways"
 
 
 def main():

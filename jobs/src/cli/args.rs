@@ -41,9 +41,9 @@ pub struct Common {
     /// How blank items are filled [default: the settings', else arrival]
     #[arg(long, global = true, value_name = "MODE")]
     pub inheritance: Option<InheritanceArg>,
-    /// Snapshot to read: an id, or latest
-    #[arg(long, global = true, value_name = "ID", default_value = "latest")]
-    pub snapshot: String,
+    /// Snapshot to read: an id, or latest [default: latest]
+    #[arg(long, global = true, value_name = "ID")]
+    pub snapshot: Option<String>,
     /// Form of results
     #[arg(long, global = true, value_name = "FORM", default_value = "table")]
     pub format: Format,
@@ -75,6 +75,11 @@ impl FromStr for MonthsArg {
 }
 
 impl Common {
+    /// The snapshot to read.
+    pub fn snapshot(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or("latest")
+    }
+
     /// `--months` as a range to publish.
     ///
     /// # Errors

@@ -44,12 +44,20 @@ impl<'a> Console<'a> {
         out.flush()
     }
 
+    /// Reports on a run. Whoever reads it may be gone; the run goes on and its exit code tells.
+    pub fn report(&self, text: &str) {
+        if let Err(error) = self.print(text)
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.complain(&format!("standard output: {error}"));
+        }
+    }
+
     /// Writes an event, if events are wanted.
-    ///
-    /// # Errors
-    /// Standard output is closed.
-    pub fn event(&self, event: &serde_json::Value) -> std::io::Result<()> {
-        if self.json { self.print(&format!("{event}\n")) } else { Ok(()) }
+    pub fn event(&self, event: &serde_json::Value) {
+        if self.json {
+            self.report(&format!("{event}\n"));
+        }
     }
 
     /// A note for the operator on standard error.

@@ -10,7 +10,7 @@ use crate::published::{run_query, session};
 /// Prints findings of a snapshot, in the table's order.
 pub fn findings(common: &Common, args: &FindingsArgs, console: &Console<'_>) -> anyhow::Result<Exit> {
     let folder = DataFolder::to_read(common)?;
-    let snapshot = Snapshots::open(&folder.path)?.find(&common.snapshot)?;
+    let snapshot = Snapshots::open(&folder.path)?.find(common.snapshot())?;
     let quoted = |text: &str| text.replace('\'', "''");
     let mut conditions = Vec::new();
     if let Some(file) = &args.file {
@@ -29,7 +29,7 @@ pub fn findings(common: &Common, args: &FindingsArgs, console: &Console<'_>) -> 
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let batches = runtime.block_on(async {
-        let context = session(&snapshot, &folder.spec).await?;
+        let context = session(&snapshot, &folder.spec, Some(1)).await?;
         run_query(&context, &format!("SELECT {columns} FROM findings{condition}")).await
     })?;
     output::print_batches(&batches, common.format, console)?;

@@ -44,11 +44,25 @@ where
 {
     let args = std::iter::once(OsString::from("tsumiage")).chain(args.into_iter().map(Into::into));
     let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+        Ok(mut cli) => {
+            if cli.common.json {
+                cli.common.format = args::Format::Json; // nothing but JSON on standard output
+            }
+            cli
+        }
         Err(error) => {
-            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+            let help = matches!(error.kind(), DisplayHelp | DisplayVersion);
+            if error.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
+                let _ = write!(stderr, "{}", error.render());
+                return 64;
+            }
             let text = error.render().to_string();
-            let _ = if help { stdout.write_all(text.as_bytes()) } else { stderr.write_all(text.as_bytes()) };
+            let _ = if help {
+                stdout.write_all(text.as_bytes())
+            } else {
+                writeln!(stderr, "tsumiage: {}", usage_line(&text))
+            };
             return if help { 0 } else { 64 };
         }
     };
@@ -81,7 +95,42 @@ fn one_line(error: &anyhow::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What the parser says, as one line: its first, its tips, and where to read more.
+fn usage_line(text: &str) -> String {
+    let line = |line: &str| line.trim().trim_start_matches("error: ").to_owned();
+    let mut parts: Vec<String> = text.lines().take(1).map(line).collect();
+    parts.extend(text.lines().map(str::trim).filter(|l| l.starts_with("tip:")).map(line));
+    parts.push("see `tsumiage --help`".to_owned());
+    parts.join("; ")
+}
+
+/// The first option given that the command would ignore: an answer to another question than was asked.
+fn ignored_option(cli: &Cli) -> Option<&'static str> {
+    use Command::{Findings, Ingest, Nightly, Query, Resolve, Snapshots, Status, Synth, Timeline};
+    let common = &cli.common;
+    let given = [
+        ("--on", common.on.is_some()),
+        ("--as-of", common.as_of.is_some()),
+        ("--months", common.months.is_some()),
+        ("--inheritance", common.inheritance.is_some()),
+        ("--snapshot", common.snapshot.is_some()),
+    ];
+    let used: &[&str] = match &cli.command {
+        Nightly(_) => &["--on", "--as-of", "--months", "--inheritance"],
+        Ingest(_) => &["--on", "--months", "--inheritance"],
+        Resolve => &["--as-of", "--months", "--inheritance"],
+        Timeline(_) => &["--as-of", "--inheritance"],
+        Findings(_) | Query { .. } => &["--snapshot"],
+        Synth(_) => &["--months"],
+        Status | Snapshots { .. } => &[],
+    };
+    given.into_iter().find(|(name, given)| *given && !used.contains(name)).map(|(name, _)| name)
+}
+
 fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
+    if let Some(option) = ignored_option(cli) {
+        return Err(Usage(format!("this command has no use for {option}; leave it out")).into());
+    }
     let common = &cli.common;
     match &cli.command {
         Command::Nightly(intake) => nightly::nightly(common, Some(intake), true, console),

@@ -24,6 +24,14 @@ pub fn nightly(
     console: &Console<'_>,
 ) -> anyhow::Result<Exit> {
     let files = intake.map(files_of).transpose()?;
+    let from_inbox = intake.is_some_and(|intake| intake.inbox.is_some() || !intake.files.is_empty());
+    if !from_inbox && !common.data.join("archive").is_dir() {
+        let data = common.data.display();
+        return Err(Usage(format!(
+            "{data} is no data folder yet and there is no file to take in; check --data"
+        ))
+        .into());
+    }
     let folder = DataFolder::to_write(common)?;
     let request = folder.request(common)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(folder.settings.threads).build()?;
@@ -35,9 +43,11 @@ pub fn nightly(
             }
             _ => Vec::new(),
         };
+        let snapshots = Snapshots::open(&folder.path)?;
         if !with_resolve {
-            let rejected = outcomes.iter().any(|o| o.file_rejected || o.rejected > 0);
-            return Ok(if rejected { Exit::Rejected } else { Exit::Done });
+            // Stacking may have rejected records of files seen before; the newest snapshot knows.
+            let latest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
+            return exit_of(&outcomes, latest.as_ref(), console);
         }
         let place = Workplace {
             data: &folder.path,
@@ -51,11 +61,14 @@ pub fn nightly(
         let resolved = resolve(&place, &request, &|done, total| progress.at(done, total))?;
         drop(progress);
         if folder.is_by_settings(&request) {
-            Snapshots::open(&folder.path)?.set_latest(&resolved.snapshot.manifest.id)?;
+            snapshots.set_latest(&resolved.snapshot.manifest.id)?;
+        } else {
+            console.note("published, but not as latest: made with other options than settings.toml");
         }
-        report_resolved(&resolved, console)?;
-        report_snapshot(&resolved, console)?;
-        exit_of(&outcomes, &resolved.snapshot)
+        report_resolved(&resolved, console);
+        let exit = exit_of(&outcomes, Some(&resolved.snapshot), console)?;
+        report_snapshot(&resolved, console);
+        Ok(exit)
     })
 }
 
@@ -93,8 +106,7 @@ impl Watch for Watcher<'_, '_> {
         let done = self.done.fetch_add(outcome.bytes, Ordering::Relaxed) + outcome.bytes;
         self.progress.at(done, self.total.load(Ordering::Relaxed));
         let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
-        // Standard output that is closed is found out when the summary is printed.
-        let _ = self.console.event(&json!({
+        self.console.event(&json!({
             "event": "file",
             "name": outcome.name,
             "file_id": outcome.file_id,
@@ -149,7 +161,7 @@ fn taken_in(
             &outcome.file_id[..12]
         ));
     }
-    report_taken_in(&outcomes, begun.elapsed().as_secs_f64(), console)?;
+    report_taken_in(&outcomes, begun.elapsed().as_secs_f64(), console);
     Ok(outcomes)
 }
 
@@ -158,7 +170,7 @@ fn folder_errors(outcome: &FileOutcome) -> String {
     if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) }
 }
 
-fn report_taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) -> anyhow::Result<()> {
+fn report_taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
     let new = || outcomes.iter().filter(|o| !o.duplicate);
     let sum = |f: &dyn Fn(&FileOutcome) -> i64| new().map(f).sum::<i64>();
     let (taken, rejected) =
@@ -168,41 +180,40 @@ fn report_taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>
     let (refused, warned) = (sum(&|o| o.rejected), sum(&|o| o.warned));
     let bytes: u64 = new().map(|o| o.bytes).sum();
     if console.json {
-        return Ok(console.event(&json!({
+        return console.event(&json!({
             "event": "taken_in",
             "files": {"taken_in": taken, "duplicate": duplicate, "rejected": rejected},
             "records": {"found": records, "accepted": accepted, "rejected": refused, "warned": warned},
             "bytes": bytes,
             "seconds": seconds,
             "records_per_second": rate(records, seconds),
-        }))?);
+        }));
     }
-    console.print(&format!(
+    console.report(&format!(
         "files      {taken} taken in, {duplicate} duplicate, {rejected} rejected\n\
          records    {records} found: {accepted} accepted, {refused} rejected, {warned} warned\n\
          take in    {seconds:.2} s, {} records/s, {:.1} MB\n",
         rate(records, seconds),
         bytes as f64 / 1e6,
-    ))?;
-    Ok(())
+    ));
 }
 
 fn rate(count: i64, seconds: f64) -> u64 {
     if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 }
 }
 
-fn report_resolved(resolved: &Resolved, console: &Console<'_>) -> anyhow::Result<()> {
+fn report_resolved(resolved: &Resolved, console: &Console<'_>) {
     let manifest = &resolved.snapshot.manifest;
     let stats = &resolved.stats;
     if console.json {
-        return Ok(console.event(&json!({"event": "resolved", "new": resolved.is_new, "stats": stats}))?);
+        return console.event(&json!({"event": "resolved", "new": resolved.is_new, "stats": stats}));
     }
     if !resolved.is_new && stats.facts == 0 {
-        return Ok(console.print(&format!("resolve    nothing changed, {} stands\n", manifest.id))?);
+        return console.report(&format!("resolve    nothing changed, {} stands\n", manifest.id));
     }
     let (facts, rows) = (stats.facts as i64, stats.month_rows as i64);
     let table = |name: &str| manifest.tables.get(name).map_or(0, |t| t.rows);
-    console.print(&format!(
+    console.report(&format!(
         "resolve    {} streams of {} records; {:.2} s wall\n\
          \u{20} stack    {:.2} s busy, {} records/s\n\
          \u{20} publish  {:.2} s busy, {} rows/s\n\
@@ -218,30 +229,42 @@ fn report_resolved(resolved: &Resolved, console: &Console<'_>) -> anyhow::Result
         rows,
         table("recipient_history"),
         table("findings"),
-    ))?;
-    Ok(())
+    ));
 }
 
-fn report_snapshot(resolved: &Resolved, console: &Console<'_>) -> anyhow::Result<()> {
+fn report_snapshot(resolved: &Resolved, console: &Console<'_>) {
     let id = &resolved.snapshot.manifest.id;
     let path = resolved.snapshot.path.display().to_string();
     if console.json {
-        console.event(&json!({"event": "snapshot", "id": id, "path": path, "new": resolved.is_new}))?;
+        console.event(&json!({"event": "snapshot", "id": id, "path": path, "new": resolved.is_new}));
     } else {
-        console.print(&format!("snapshot {id} {path}\n"))?;
+        console.report(&format!("snapshot {id} {path}\n"));
     }
-    Ok(())
 }
 
-/// 2 if a file of this run is rejected or has rejected records, by reader or by stacking.
-fn exit_of(outcomes: &[FileOutcome], snapshot: &Snapshot) -> anyhow::Result<Exit> {
+/// 2 if a file of this run is rejected or has rejected records, by reader or by stacking; says which.
+fn exit_of(
+    outcomes: &[FileOutcome],
+    snapshot: Option<&Snapshot>,
+    console: &Console<'_>,
+) -> anyhow::Result<Exit> {
     if outcomes.is_empty() {
         return Ok(Exit::Done);
     }
-    let standings = file_standings(snapshot)?;
-    let rejected = outcomes.iter().any(|outcome| {
-        let by_stacking = standings.get(&outcome.file_id).is_some_and(|s| s.rejected > 0);
-        outcome.file_rejected || outcome.rejected > 0 || by_stacking
-    });
-    Ok(if rejected { Exit::Rejected } else { Exit::Done })
+    let standings = snapshot.map(file_standings).transpose()?.unwrap_or_default();
+    let mut exit = Exit::Done;
+    for outcome in outcomes {
+        let rejected = standings.get(&outcome.file_id).map_or(outcome.rejected, |s| s.rejected);
+        if outcome.file_rejected {
+            exit = Exit::Rejected; // told when it was taken in
+        } else if rejected > 0 {
+            exit = Exit::Rejected;
+            let (name, id, all) = (&outcome.name, &outcome.file_id[..12], outcome.records);
+            console.note(&format!(
+                "{rejected} of {all} records rejected: {name}; see `tsumiage findings --file {id}`"
+            ));
+            console.event(&json!({"event": "rejected_records", "name": name, "file_id": outcome.file_id, "rejected": rejected}));
+        }
+    }
+    Ok(exit)
 }

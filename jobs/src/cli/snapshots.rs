@@ -35,7 +35,7 @@ pub fn snapshots(common: &Common, action: &SnapshotsAction, console: &Console<'_
             }
             if !faults.is_empty() {
                 anyhow::bail!(
-                    "snapshot {id} is damaged; make it again with `tsumiage resolve` in a fresh snapshots folder"
+                    "snapshot {id} is damaged; move its folder away, then make it again with `tsumiage resolve`"
                 );
             }
         }

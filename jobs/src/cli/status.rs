@@ -117,9 +117,13 @@ fn table(document: &Value, months: &[Value]) -> String {
     let _ = writeln!(
         out,
         "\n{:10} {:>7} {:>9} {:>10} {:>10} {:>9}",
-        "processing", "files", "rejected", "records", "accepted", "rejected"
+        "processing", "files", "files", "records", "records", "records"
     );
-    let _ = writeln!(out, "{:10} {:>7} {:>9}", "month", "", "files");
+    let _ = writeln!(
+        out,
+        "{:10} {:>7} {:>9} {:>10} {:>10} {:>9}",
+        "month", "", "rejected", "", "accepted", "rejected"
+    );
     for row in months {
         let month = if row["month"].is_null() { "(none)".to_owned() } else { cell(row, "month") };
         let [_, files, rejected_files, records, accepted, rejected] = COLUMNS.map(|name| cell(row, name));

@@ -65,7 +65,7 @@ async fn timelines(
     let reading = Reading::new(&folder.spec, &known, request.inheritance);
     let mut timelines = Vec::new();
     for (unit, _) in units(ledger) {
-        if args.holder.as_ref().is_some_and(|holder| *holder != unit.insurer_no) {
+        if args.holder.as_ref().is_some_and(|holder| *holder != unit.holder_no) {
             continue;
         }
         let facts = facts(&engine, &unit, &stacking).await?;

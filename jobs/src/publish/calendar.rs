@@ -29,8 +29,10 @@ pub struct Live {
 impl Live {
     /// Whether its certification covers any day of a month.
     fn covers(&self, month: Month) -> bool {
-        self.certified_from.is_some_and(|from| from <= month.last_day())
-            && self.certified_to.is_none_or(|to| to >= month.first_day())
+        self.certified_from.is_some_and(|from| {
+            let ends_in_time = |to: Day| to >= month.first_day() && to >= from;
+            from <= month.last_day() && self.certified_to.is_none_or(ends_in_time)
+        })
     }
 }
 
@@ -225,7 +227,7 @@ fn heaviest(
     month: Month,
     limits: &[Option<(i32, i32)>],
 ) -> Option<u16> {
-    let candidates = on_first_day.into_iter().chain(dated_in.iter().filter(|r| !r.is_end));
+    let candidates = on_first_day.into_iter().chain(dated_in).filter(|r| !r.is_end);
     let weighed = candidates.filter(|r| r.covers(month)).filter_map(|r| {
         let level = r.level?;
         limits[usize::from(level)].map(|(weight, _)| (weight, level))
@@ -288,6 +290,24 @@ mod tests {
         let expected = ["2026-05", "2026-06", "2026-08"].map(|m| Some(m.to_owned()));
         assert_eq!(to[..3], expected);
         assert_eq!(to[3], None);
+    }
+
+    #[test]
+    fn a_certification_that_ends_before_it_starts_covers_nothing() {
+        let day = |text: &str| Some(text.parse().unwrap());
+        let mut record = live(1, "2026-06-01", false);
+        let june: Month = "2026-06".parse().unwrap();
+        for (from, to, covers) in [
+            (day("2026-06-20"), day("2026-06-10"), false),
+            (day("2026-06-20"), day("2026-06-20"), true),
+            (day("2026-06-30"), None, true),
+            (None, day("2026-06-10"), false),
+            (day("2026-05-01"), day("2026-05-31"), false),
+            (day("2026-07-01"), None, false),
+        ] {
+            (record.certified_from, record.certified_to) = (from, to);
+            assert_eq!(record.covers(june), covers, "{from:?} {to:?}");
+        }
     }
 
     #[test]

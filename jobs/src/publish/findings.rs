@@ -10,18 +10,20 @@ use crate::publish::digest::RowsDigest;
 use crate::stack::cut::CHUNK_ROWS;
 use crate::stack::fold::{State, flag};
 use crate::stack::gather::{column, masks};
+use crate::stack::scan::{LedgerRuns, Run};
 use arrow::array::{Array, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{
     DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type,
 };
 use datafusion::execution::SessionState;
-use datafusion::prelude::{ParquetReadOptions, SessionContext, col};
+use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use tsumiage_pipeline::disk::{DiskError, io};
+use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_schemas::tables::findings_schema;
 use tsumiage_schemas::{Code, Day, Finding, Month, Severity, Spec};
@@ -64,8 +66,10 @@ impl<'a> Spool<'a> {
     pub fn create(folder: &Path, spec: &'a Spec) -> Result<Spool<'a>, DiskError> {
         let path = folder.join("findings.parquet");
         let file = File::create(&path).map_err(io(&path))?;
+        // Small row groups: the writer holds one in memory.
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(SPOOL_ROWS)).build();
         let writer =
-            ArrowWriter::try_new(file, spool_schema(), None).map_err(|e| DiskError::invalid(&path, e))?;
+            ArrowWriter::try_new(file, spool_schema(), Some(properties)).map_err(disk::parquet(&path))?;
         Ok(Spool { spec, writer, path, rows: Rows::default(), any: false })
     }
 
@@ -127,7 +131,7 @@ impl<'a> Spool<'a> {
             ],
         );
         let batch = batch.map_err(|e| DiskError::invalid(&self.path, e))?;
-        self.writer.write(&batch).map_err(|e| DiskError::new(&self.path, std::io::Error::other(e)))
+        self.writer.write(&batch).map_err(disk::parquet(&self.path))
     }
 
     /// Sorts everything into `findings/findings.parquet` of the snapshot.
@@ -140,14 +144,15 @@ impl<'a> Spool<'a> {
         root: &Path,
     ) -> anyhow::Result<(PublishedFile, RowsDigest)> {
         self.flush()?;
-        self.writer.close()?;
+        self.writer.close().map_err(disk::parquet(&self.path))?;
         let schema = findings_schema();
         let mut file = TableFile::create(root, "findings/findings.parquet", &schema, &LAYOUT)?;
         if self.any {
             let context = SessionContext::new_with_state(engine.clone());
-            let spooled = context
-                .read_parquet(self.path.to_string_lossy().as_ref(), ParquetReadOptions::default())
-                .await?;
+            // As a table of its own: a path as text would be read as a pattern.
+            let run =
+                Run { bytes: self.path.metadata().map_err(io(&self.path))?.len(), path: self.path.clone() };
+            let spooled = context.read_table(Arc::new(LedgerRuns::unsorted(run, spool_schema())))?;
             // The last columns only break ties, so that the order is total.
             let order =
                 ["file_rank", "record_no", "code", "item", "message_ja", "insured_no", "movement_date"];

@@ -4,7 +4,7 @@
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
 //! * `recipients` the writers of one unit, `findings` the findings table, `files` the files table
 //! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
-//! * `dictionary`, `views` what explains the tables to people
+//! * `explain`, `dictionary`, `views` what explains the tables to people
 //!
 //! Promise: a snapshot appears whole or not at all, is never changed, and its Parquet files are a function
 //! of facts and options.
@@ -12,6 +12,7 @@
 pub mod calendar;
 pub mod dictionary;
 pub mod digest;
+pub mod explain;
 pub mod files;
 pub mod findings;
 pub mod recipients;

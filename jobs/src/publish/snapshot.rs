@@ -5,11 +5,13 @@
 
 use super::table_file::PublishedFile;
 use crate::stack::Inheritance;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_schemas::Month;
 
@@ -103,7 +105,9 @@ impl Snapshots {
         let mut found = Vec::new();
         for path in disk::entries(&self.root)? {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if !name.starts_with('.') && !path.is_symlink() && path.is_dir() {
+            // A stray folder of somebody else is none of ours.
+            let ours = number_of(&name).is_some() && path.join(MANIFEST).is_file();
+            if ours && !path.is_symlink() {
                 let manifest = disk::read_json(&path.join(MANIFEST))?;
                 found.push(Snapshot { path, manifest });
             }
@@ -121,7 +125,7 @@ impl Snapshots {
             fs::read_to_string(&path).map_err(|_| {
                 DiskError::invalid(
                     &path,
-                    "no snapshot yet; run `tsumiage nightly` or `tsumiage resolve` first",
+                    "no snapshot made with the settings yet; run `tsumiage resolve`, or choose one of `tsumiage snapshots list` with --snapshot",
                 )
             })?
         } else {
@@ -231,14 +235,20 @@ pub fn content_digest(files: &[PublishedFile]) -> String {
 fn share(before: &Snapshot, building: &Path, files: &[PublishedFile]) -> Result<(), DiskError> {
     let known: BTreeMap<&str, &str> =
         before.manifest.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
-    for file in files.iter().filter(|f| known.get(f.path.as_str()) == Some(&f.sha256.as_str())) {
+    let same = |f: &&PublishedFile| known.get(f.path.as_str()) == Some(&f.sha256.as_str());
+    let same: Vec<&PublishedFile> = files.iter().filter(same).collect();
+    same.par_iter().try_for_each(|file| {
         let (old, new) = (before.path.join(&file.path), building.join(&file.path));
-        let part = building.join(".link");
+        // An old file that was damaged since must not take the place of a good one.
+        if !hash_file(&old).is_ok_and(|hash| hash == file.sha256) {
+            return Ok(());
+        }
+        let part = new.with_extension("link");
         if fs::hard_link(&old, &part).is_ok() {
             fs::rename(&part, &new).map_err(io(&new))?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn sync_folders(folder: &Path) -> Result<(), DiskError> {

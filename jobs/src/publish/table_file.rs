@@ -8,7 +8,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -76,16 +75,6 @@ impl Write for Hashing {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(ParquetError) -> DiskError + '_ {
-    move |error| match error {
-        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
-            Ok(error) => DiskError::new(path, *error),
-            Err(source) => DiskError::new(path, std::io::Error::other(source)),
-        },
-        other => DiskError::new(path, std::io::Error::other(other)),
-    }
-}
-
 fn properties(schema: &SchemaRef, layout: &TableLayout) -> WriterProperties {
     let place = |name: &&str| schema.index_of(name).ok();
     let sorting = layout.sorted_by.iter().filter_map(place);
@@ -124,8 +113,8 @@ impl TableFile {
         let file = File::create(&path).map_err(io(&path))?;
         let file = Hashing { file: BufWriter::with_capacity(1 << 16, file), hash: Sha256::new(), bytes: 0 };
         let properties = properties(schema, layout);
-        let writer =
-            ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties)).map_err(failed(&path))?;
+        let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))
+            .map_err(disk::parquet(&path))?;
         Ok(TableFile { path, relative: relative.to_owned(), writer, digest: RowsDigest::default() })
     }
 
@@ -134,7 +123,7 @@ impl TableFile {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
-        self.writer.write(batch).map_err(failed(&self.path))
+        self.writer.write(batch).map_err(disk::parquet(&self.path))
     }
 
     /// Writes rows and adds them to the digest.
@@ -151,7 +140,7 @@ impl TableFile {
     /// # Errors
     /// The file cannot be written, or holds other rows than were given.
     pub fn finish(mut self) -> Result<(PublishedFile, RowsDigest), DiskError> {
-        let footer = self.writer.finish().map_err(failed(&self.path))?;
+        let footer = self.writer.finish().map_err(disk::parquet(&self.path))?;
         let rows = footer.file_metadata().num_rows() as u64;
         let Hashing { file, hash, bytes } = self.writer.inner_mut();
         file.flush().map_err(io(&self.path))?;

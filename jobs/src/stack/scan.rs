@@ -1,14 +1,15 @@
 //! The ledger runs of one unit as a DataFusion table.
 //!
-//! Promise: every run is one partition, known to be sorted by insured number, so that runs are merged
-//! and not sorted; columns a run does not have yet are null.
+//! Promise: up to [`MERGED_RUNS`] runs are each a partition known to be sorted by insured number, so that
+//! they are merged and not sorted; more than that are sorted, which spills, since a merge holds a batch of
+//! every run. Columns a run does not have yet are null.
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -19,8 +20,13 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Most runs that are merged at once: a batch of each is held, about 3 MB with the default settings.
+const MERGED_RUNS: usize = 24;
 
 /// One sorted run of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +42,33 @@ pub struct Run {
 pub struct LedgerRuns {
     runs: Vec<Run>,
     schema: SchemaRef,
+    sorted: bool,
 }
 
 impl LedgerRuns {
     /// A table over runs in the fact schema.
     pub fn new(runs: Vec<Run>, schema: SchemaRef) -> LedgerRuns {
-        LedgerRuns { runs, schema }
+        LedgerRuns { runs, schema, sorted: true }
     }
+
+    /// A table over one Parquet file in no known order.
+    pub fn unsorted(run: Run, schema: SchemaRef) -> LedgerRuns {
+        LedgerRuns { runs: vec![run], schema, sorted: false }
+    }
+}
+
+/// A run as the scan wants it. The path is given as it is: object stores would else encode what is not
+/// plain ASCII in it.
+fn file(run: &Run) -> Result<PartitionedFile> {
+    let location = Path::from_absolute_path(&run.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let meta = ObjectMeta {
+        location,
+        last_modified: chrono::DateTime::UNIX_EPOCH,
+        size: run.bytes,
+        e_tag: None,
+        version: None,
+    };
+    Ok(PartitionedFile::new_from_meta(meta))
 }
 
 #[async_trait]
@@ -79,14 +105,19 @@ impl TableProvider for LedgerRuns {
             let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let file = |run: &Run| PartitionedFile::new(run.path.to_string_lossy(), run.bytes);
-        let groups = self.runs.iter().map(|run| FileGroup::new(vec![file(run)])).collect();
+        let files = self.runs.iter().map(file).collect::<Result<Vec<_>>>()?;
+        let merged = self.sorted && files.len() <= MERGED_RUNS;
+        let groups = if merged {
+            files.into_iter().map(|file| FileGroup::new(vec![file])).collect()
+        } else {
+            vec![FileGroup::new(files)]
+        };
         let insured = self.schema.index_of("insured_no")?;
         let ascending = SortOptions { descending: false, nulls_first: false };
         let by_insured = PhysicalSortExpr::new(Arc::new(Column::new("insured_no", insured)), ascending);
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
-            .with_output_ordering(LexOrdering::new([by_insured]).into_iter().collect())
+            .with_output_ordering(LexOrdering::new([by_insured]).filter(|_| merged).into_iter().collect())
             .with_preserve_order(true)
             .with_projection_indices(projection.cloned())?
             .build();

@@ -44,6 +44,8 @@ pub struct EngineLimits {
 pub struct Unit {
     /// The insurer.
     pub insurer_no: String,
+    /// Who holds its records.
+    pub holder_no: String,
     /// Its runs in the ledger.
     pub runs: Vec<Run>,
 }
@@ -100,7 +102,7 @@ pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> 
     if let Some(insured_no) = &request.insured_no {
         builder = builder.filter(col("insured_no").eq(lit(insured_no.as_str())))?;
     }
-    let holder = std::iter::once(lit(unit.insurer_no.as_str()).alias("holder_no"));
+    let holder = std::iter::once(lit(unit.holder_no.as_str()).alias("holder_no"));
     let facts = request.facts.fields().iter().map(|field| col(field.name()));
     let input = builder.project(holder.chain(facts).collect::<Vec<Expr>>())?.build()?;
     let options = StackOptions {
@@ -158,4 +160,59 @@ pub fn run_chunks(engine: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Resul
         },
     );
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, chunks.boxed())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::physical_plan::displayable;
+    use tsumiage_schemas::Spec;
+    use tsumiage_schemas::tables::fact_schema;
+
+    /// The operators of a unit's plan from the top, one a line, without their details.
+    fn shape(partitions: usize, as_of: Option<&str>) -> Vec<String> {
+        let temp = tempfile::tempdir().unwrap();
+        let limits = EngineLimits {
+            memory_bytes: 256 << 20,
+            partitions,
+            batch_rows: 8_192,
+            temp: temp.path().to_owned(),
+        };
+        let run = |name: &str| Run { path: PathBuf::from(format!("/ledger/{name}.parquet")), bytes: 1_000 };
+        let no = || "141003".to_owned();
+        let unit = Unit { insurer_no: no(), holder_no: no(), runs: vec![run("1"), run("2"), run("3")] };
+        let request = StackRequest {
+            facts: fact_schema(&Spec::embedded().unwrap()),
+            orders: Arc::new(Vec::new()),
+            inheritance: Inheritance::Arrival,
+            as_of: as_of.map(|month| month.parse().unwrap()),
+            insured_no: None,
+            with_lineage: false,
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let plan = runtime.block_on(async {
+            let engine = engine(&limits).unwrap();
+            physical_plan(&engine, &unit, &request).await.unwrap()
+        });
+        let text = displayable(plan.as_ref()).indent(false).to_string();
+        text.lines().map(|line| line.trim().split([':', ' ']).next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Optimizer rules have broken order under operators like ours before; the shape is held here.
+    #[test]
+    fn sorted_runs_are_merged_and_never_sorted() {
+        let single = shape(1, None);
+        assert_eq!(single, ["StackExec", "SortPreservingMergeExec", "DataSourceExec"]);
+        let as_of = shape(1, Some("2026-05"));
+        assert!(
+            as_of.contains(&"FilterExec".to_owned()) && !as_of.contains(&"SortExec".to_owned()),
+            "{as_of:?}"
+        );
+        let three = shape(3, None);
+        assert_eq!(three[..2], ["SortPreservingMergeExec", "StackExec"]);
+        assert!(
+            three.contains(&"RepartitionExec".to_owned()) && !three.contains(&"SortExec".to_owned()),
+            "{three:?}"
+        );
+    }
 }

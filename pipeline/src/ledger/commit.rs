@@ -222,16 +222,16 @@ fn sorted(batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
 }
 
 fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<(), DiskError> {
-    let failed = |e: parquet::errors::ParquetError| DiskError::new(path, std::io::Error::other(e));
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .build();
     let file = File::create(path).map_err(io(path))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(failed)?;
-    writer.write(batch).map_err(failed)?;
-    let written = writer.finish().map_err(failed)?;
+    let mut writer =
+        ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(disk::parquet(path))?;
+    writer.write(batch).map_err(disk::parquet(path))?;
+    let written = writer.finish().map_err(disk::parquet(path))?;
     if written.file_metadata().num_rows() != batch.num_rows() as i64 {
         return Err(DiskError::invalid(path, "fewer rows were written than given"));
     }

@@ -1,7 +1,7 @@
 //! The reader's findings in the ledger: one Parquet file per commit, put into words only when they are
 //! published (messages are data and may change).
 
-use crate::disk::{DiskError, io};
+use crate::disk::{self, DiskError, io};
 use arrow::array::{
     ArrayRef, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
 };
@@ -78,16 +78,16 @@ fn batch(findings: &[(i32, Finding)]) -> Result<RecordBatch, arrow::error::Arrow
 
 /// Writes findings of a commit; returns the bytes written.
 pub(super) fn write(path: &Path, findings: &[(i32, Finding)]) -> Result<u64, DiskError> {
-    let invalid = |e: parquet::errors::ParquetError| DiskError::new(path, std::io::Error::other(e));
     let properties =
         WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let file = File::create(path).map_err(io(path))?;
-    let mut writer = ArrowWriter::try_new(file, findings_schema(), Some(properties)).map_err(invalid)?;
+    let mut writer =
+        ArrowWriter::try_new(file, findings_schema(), Some(properties)).map_err(disk::parquet(path))?;
     for part in findings.chunks(65_536) {
         let batch = batch(part).map_err(|e| DiskError::invalid(path, e))?;
-        writer.write(&batch).map_err(invalid)?;
+        writer.write(&batch).map_err(disk::parquet(path))?;
     }
-    let file = writer.into_inner().map_err(invalid)?;
+    let file = writer.into_inner().map_err(disk::parquet(path))?;
     file.sync_all().map_err(io(path))?;
     Ok(file.metadata().map_err(io(path))?.len())
 }

@@ -7,7 +7,6 @@ use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tsumiage_schemas::finding::{Code, Severity};
-use tsumiage_schemas::spec::{CORRECTION, MOVEMENT};
 use tsumiage_schemas::{ClearMark, Day, Item, Kind, Layout, Spec, tables};
 
 /// Items in which eight digits with two leading zeros stand for six (domain 1).
@@ -103,8 +102,8 @@ impl Compiled {
     pub fn new(spec: Arc<Spec>) -> Compiled {
         let mut item_ids = BTreeMap::new();
         let plans = [
-            Plan::new(&spec, spec.movement(), MOVEMENT, &mut item_ids),
-            Plan::new(&spec, spec.correction(), CORRECTION, &mut item_ids),
+            Plan::new(&spec, spec.movement(), &mut item_ids),
+            Plan::new(&spec, spec.correction(), &mut item_ids),
         ];
         Compiled {
             schema: tables::fact_schema(&spec),
@@ -132,7 +131,7 @@ impl Compiled {
 }
 
 impl Plan {
-    fn new(spec: &Spec, layout: &Layout, id: &str, item_ids: &mut BTreeMap<String, usize>) -> Plan {
+    fn new(spec: &Spec, layout: &Layout, item_ids: &mut BTreeMap<String, usize>) -> Plan {
         let stacked = tables::stacked_items(spec);
         let column = |item: &Item| {
             let next = item_ids.len();
@@ -151,8 +150,8 @@ impl Plan {
         let must = |c: &Column| c.key || !matches!(c.role, Role::Stacked(_) | Role::Unkept);
         let eras = eras(&columns);
         Plan {
-            exchange_id: id.to_owned(),
-            is_correction: id == CORRECTION,
+            exchange_id: layout.id.clone(),
+            is_correction: layout.id == spec.correction_id,
             needed: (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect(),
             keys,
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),

@@ -38,12 +38,12 @@ pub(super) fn certification_covers(record: &Stored, month: Ym) -> bool {
 
 /// The care level with the greatest weight in a month, and its row of the table.
 fn heaviest<'a>(live: &[Stored], month: Ym, limits: &'a [Limit]) -> Option<&'a Limit> {
-    // The record in force on the first day (taken literally: even an end) and every live record dated in
-    // the month, ends excepted.
+    // The record in force on the first day and every live record dated in the month, ends excepted (of
+    // both: who is out on the first day has no level then).
     let first = in_force_on(live, first_day(month)).map(|record| record.movement_date);
     let is_candidate = |record: &&Stored| {
-        Some(record.movement_date) == first
-            || (month_of(record.movement_date) == month && record.movement_type != END)
+        let dated = Some(record.movement_date) == first || month_of(record.movement_date) == month;
+        dated && record.movement_type != END
     };
     let limit_of = |record: &Stored| {
         let level = record.values.get("care_level")?;

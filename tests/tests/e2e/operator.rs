@@ -54,6 +54,8 @@ fn wrong_usage_is_64_with_a_line_that_helps() {
         (&["nightly", "--months", "2026-10..2026-04", "--data", &data], "2026-10..2026-04"),
         (&["nightly", "--inbox", &none, "--data", &data], "no-such-inbox"),
         (&["nightly", "--data", &data, "no-such-file.csv"], "no-such-file.csv"),
+        (&["resolve", "--data", &data], "check --data"),
+        (&["query", "SELECT 1", "--as-of", "2026-05", "--data", &data], "--as-of"),
         (&["status", "--data", &data], "tsumiage nightly"),
         (&["timeline", "--insured", "12", "--data", &data], "ten characters"),
     ];
@@ -61,6 +63,7 @@ fn wrong_usage_is_64_with_a_line_that_helps() {
         let (code, out, err) = run(args);
         assert_eq!((code, out.as_str()), (64, ""), "{args:?}: {err}");
         assert!(err.contains(says), "{args:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
     }
     assert!(!Path::new(&data).exists(), "wrong usage makes no data folder");
 }
@@ -70,7 +73,8 @@ fn what_the_machine_refuses_is_1_and_one_line() {
     let place = Place::new();
     let file = place.path("a-file");
     fs::write(&file, "x").unwrap();
-    let (code, _, err) = run(&["nightly", "--data", &format!("{file}/data")]);
+    let inbox = samples().display().to_string();
+    let (code, _, err) = run(&["nightly", "--inbox", &inbox, "--data", &format!("{file}/data")]);
     assert_eq!(code, 1, "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.contains("a-file"), "{err}");
@@ -229,4 +233,75 @@ fn damaged_files_are_rejected_whole_and_kept() {
         .map(|folder| names_in(Path::new(&format!("{data}/archive/{folder}"))).len())
         .sum();
     assert_eq!(archived, 2 * damaged.len(), "bytes and note of every file");
+}
+
+#[test]
+fn any_folder_name_will_do_and_the_inbox_is_only_read() {
+    let place = Place::new();
+    let (inbox, data) = (place.path("受付 #1"), place.path("データ~[1] 100%?"));
+    fs::create_dir_all(format!("{inbox}/sub")).unwrap();
+    let sample = samples().join("141003-202605-5311.csv");
+    for name in ["a.csv", ".hidden.csv", "b.part", "c.tmp", "sub/d.csv"] {
+        fs::copy(&sample, format!("{inbox}/{name}")).unwrap();
+    }
+    let before = names_in(Path::new(&inbox));
+    let (_, out, err) = run(&["nightly", "--inbox", &inbox, "--data", &data, "--on", "2026-11-01"]);
+    assert!(out.contains("1 taken in, 0 duplicate, 0 rejected"), "{out}{err}");
+    assert_eq!(names_in(Path::new(&inbox)), before);
+    let (code, out, err) = run(&["query", "SELECT name FROM files", "--format", "csv", "--data", &data]);
+    assert_eq!((code, out.as_str()), (0, "name\na.csv\n"), "{err}");
+    let (code, out, _) = run(&["findings", "--format", "json", "--data", &data]);
+    assert_eq!(code, 0);
+    assert!(serde_json::from_str::<serde_json::Value>(&out).unwrap().is_array());
+}
+
+#[test]
+fn many_small_nights_are_sorted_instead_of_merged_and_files_are_shared() {
+    let place = Place::new();
+    let data = place.path("data");
+    let sample = fs::read(samples().join("141003-202605-5311.csv")).unwrap();
+    // The same facts in other bytes: a volume number of its own makes every night's file distinct.
+    let rest = sample.strip_prefix(b"\"1\",\"1\",\"0\",").unwrap();
+    let file = |night: usize| {
+        let path = place.path(&format!("night-{night:02}.csv"));
+        fs::write(&path, [format!("1,1,{night},").as_bytes(), rest].concat()).unwrap();
+        path
+    };
+    let mut snapshots = Vec::new();
+    for night in 1..=30 {
+        let on = format!("2026-06-{night:02}");
+        let (_, out, err) = run(&["nightly", "--quiet", "--data", &data, "--on", &on, &file(night)]);
+        assert!(out.contains("1 taken in"), "{night}: {out}{err}");
+        snapshots.push(snapshot_of(&out));
+    }
+    let rows = |snapshot: &Path| {
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&fs::read(snapshot.join("manifest.json")).unwrap()).unwrap();
+        manifest["tables"]["recipient_month"]["rows_digest"].clone()
+    };
+    let (first, last) = (&snapshots[0], &snapshots[29]);
+    assert_eq!(rows(first), rows(last), "only the first night's records are live, the others are S01");
+    let month = "recipient_month/month=2026-05/141003.parquet";
+    let identity =
+        |snapshot: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(snapshot.join(month)).unwrap());
+    assert_eq!(identity(first), identity(last), "unchanged files are hard links");
+    let mode = fs::metadata(last.join(month)).unwrap().permissions();
+    assert!(mode.readonly(), "published files are read-only");
+}
+
+#[test]
+fn a_rejected_file_is_checked_again_when_asked() {
+    let place = Place::new();
+    let data = place.path("data");
+    let sample = samples().join("141003-202605-5311.csv").display().to_string();
+    // Two months ahead of its day: F10.
+    let (code, out, _) = run(&["nightly", "--data", &data, "--on", "2026-03-01", &sample]);
+    assert_eq!((code, out.contains("1 rejected")), (2, true), "{out}");
+    let (code, out, err) = run(&["nightly", "--json", "--data", &data, "--on", "2026-05-02", &sample]);
+    assert_eq!((code, out.contains("\"finding\":\"F07\"")), (2, true), "{out}{err}");
+    let (code, out, err) = run(&["nightly", "--recheck", "--data", &data, "--on", "2026-05-02", &sample]);
+    assert!(code == 0 && out.contains("1 taken in"), "{code} {out}{err}");
+    let days =
+        tsumiage(["query", "SELECT taken_in_on, status FROM files", "--format", "csv", "--data", &data]);
+    assert_eq!(days, "taken_in_on,status\n2026-05-02,accepted\n");
 }

@@ -42,10 +42,8 @@ fn sent(record: &RecordFact, item: &str, is_date: bool) -> Option<String> {
 fn every_cell_is_the_published_one_and_its_source_sent_it() {
     let folder = tempfile::tempdir().unwrap();
     let (files, data) = place(folder.path(), 400);
-    let records: BTreeMap<(&str, i64), &RecordFact> = files
-        .iter()
-        .flat_map(|f| f.records.iter().map(|r| ((f.hash.as_str(), r.record_no), r)))
-        .collect();
+    let records: BTreeMap<(&str, i64), &RecordFact> =
+        files.iter().flat_map(|f| f.records.iter().map(|r| ((f.hash.as_str(), r.record_no), r))).collect();
     let snapshot = snapshot_of(&tsumiage(["resolve", "--quiet", "--data", &data]));
     let items: Vec<String> = tsumiage_tests::oracle::ITEMS.iter().map(|i| (*i).to_owned()).collect();
     let mut columns: Vec<String> = ["holder_no", "insured_no", "movement_date"].map(str::to_owned).to_vec();
@@ -69,9 +67,16 @@ fn every_cell_is_the_published_one_and_its_source_sent_it() {
                         assert!(cell["source"].is_null(), "{key:?} {item}");
                         continue;
                     }
-                    let at = (cell["source"]["file_id"].as_str().unwrap(), cell["source"]["record_no"].as_i64().unwrap());
+                    let at = (
+                        cell["source"]["file_id"].as_str().unwrap(),
+                        cell["source"]["record_no"].as_i64().unwrap(),
+                    );
                     let source = records[&at];
-                    assert_eq!(sent(source, item, item.ends_with("_date")).as_ref(), Some(want), "{key:?} {item}");
+                    assert_eq!(
+                        sent(source, item, item.ends_with("_date")).as_ref(),
+                        Some(want),
+                        "{key:?} {item}"
+                    );
                     corrected += usize::from(matches!(source.body, Body::Correction { .. }));
                     cells += 1;
                 }
@@ -87,7 +92,8 @@ fn the_samples_read_like_a_story() {
     let data = folder.path().join("data").display().to_string();
     let inbox = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/inbox").display().to_string();
     tsumiage(["nightly", "--quiet", "--inbox", &inbox, "--data", &data, "--on", "2026-11-01"]);
-    let sql = "SELECT DISTINCT insured_no FROM findings WHERE code IN ('S01', 'S03') AND insured_no IS NOT NULL";
+    let sql =
+        "SELECT DISTINCT insured_no FROM findings WHERE code IN ('S01', 'S03') AND insured_no IS NOT NULL";
     let refused = tsumiage(["query", sql, "--format", "csv", "--data", &data]);
     let sql = "SELECT DISTINCT insured_no FROM recipient_history WHERE corrections > 0";
     let corrected = tsumiage(["query", sql, "--format", "csv", "--data", &data]);
