@@ -145,7 +145,10 @@ pub fn take_in(
             Ok(seal)
         })
         .collect();
-    commit(seals?, ledger, &log, options)?;
+    let seals = seals?;
+    let errors: BTreeMap<String, Vec<Finding>> =
+        seals.iter().map(|seal| (seal.arrival.file_id.clone(), file_errors(&seal.findings))).collect();
+    commit(seals, ledger, &log, options)?;
     for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)).filter(|_| options.recheck) {
         archive.renew(&entry.arrival)?; // only now that the ledger has decided
     }
@@ -154,7 +157,8 @@ pub fn take_in(
     for candidate in &candidates {
         let is_read = read.get(candidate.file_id.as_str()).is_some_and(|c| std::ptr::eq(*c, candidate));
         let Some(entry) = ledger.file(&candidate.file_id) else { continue };
-        let outcome = outcome_of_entry(candidate, entry, !is_read);
+        let mut outcome = outcome_of_entry(candidate, entry, !is_read);
+        outcome.file_errors = errors.get(&candidate.file_id).filter(|_| is_read).cloned().unwrap_or_default();
         if !is_read {
             watch.file(&outcome);
         }
