@@ -64,6 +64,5 @@ impl<'a> KnownFiles<'a> {
 }
 
 fn key(file: &FileEntry) -> (Option<Month>, tsumiage_schemas::Day, &str, &str) {
-    let arrival = &file.arrival;
-    (file.processing_month, arrival.taken_in_on, arrival.name.as_str(), arrival.file_id.as_str())
+    file.arrival.order(file.processing_month)
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::disk::{self, DiskError};
-use tsumiage_pipeline::ledger::{Ledger, read_findings};
+use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::holder::Holders;
 use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
 use tsumiage_schemas::{Day, Month, MonthRange, Spec};
@@ -152,6 +152,7 @@ fn inputs_digest(
 struct Work<'a> {
     place: &'a Workplace<'a>,
     known: &'a KnownFiles<'a>,
+    by_seq: BTreeMap<i32, &'a FileEntry>,
     range: Option<MonthRange>,
     levels: Levels,
     engine: SessionState,
@@ -186,6 +187,7 @@ impl<'a> Work<'a> {
         Ok(Work {
             place,
             known,
+            by_seq: known.by_seq(),
             range,
             levels: Levels::new(&place.spec.limits),
             engine: engine(&place.limits)?,
@@ -305,10 +307,9 @@ impl<'a> Work<'a> {
         let tables = chunk_tables(chunk, context)?;
         let findings = stacking_findings(chunk, &tables.remarks, self.place.spec)?;
         count_by_file(chunk, &findings, &mut self.counts)?;
-        let by_seq = self.known.by_seq();
         let seqs = crate::stack::gather::file_seqs(chunk);
         for (row, finding) in &findings {
-            if let Some(file) = by_seq.get(&seqs.value(*row)) {
+            if let Some(file) = self.by_seq.get(&seqs.value(*row)) {
                 let rank = self.known.orders[file.seq as usize].rank;
                 self.spool.add(file, rank, finding)?;
             }
@@ -339,11 +340,10 @@ impl<'a> Work<'a> {
         if !has("recipient_history/", &files) {
             files.push(empty(building, "recipient_history/empty.parquet", &self.history_schema)?);
         }
-        let by_seq = self.known.by_seq();
         for path in self.place.ledger.findings_paths() {
             let mut failed = Ok(());
             read_findings(&path, &mut |seq, finding| {
-                if let (Some(file), true) = (by_seq.get(&seq), failed.is_ok()) {
+                if let (Some(file), true) = (self.by_seq.get(&seq), failed.is_ok()) {
                     failed = self.spool.add(file, self.known.orders[seq as usize].rank, &finding);
                 }
             })?;

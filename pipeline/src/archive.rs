@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use tsumiage_schemas::Day;
+use tsumiage_schemas::{Day, Month};
 
 /// What is needed to take a file in again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,13 @@ pub struct Arrival {
     pub taken_in_on: Day,
     /// Where it came from: `inbox`.
     pub source: String,
+}
+
+impl Arrival {
+    /// Place in the order of application of a file that arrived so, given its processing month (domain 3).
+    pub fn order(&self, processing_month: Option<Month>) -> (Option<Month>, Day, &str, &str) {
+        (processing_month, self.taken_in_on, &self.name, &self.file_id)
+    }
 }
 
 /// The archive folder.

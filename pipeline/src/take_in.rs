@@ -231,7 +231,7 @@ fn commit(
     log: &EmbeddedLog,
     options: &TakeInOptions<'_>,
 ) -> Result<(), DiskError> {
-    seals.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
+    seals.sort_by(|a, b| a.arrival.order(a.processing_month).cmp(&b.arrival.order(b.processing_month)));
     let mut commit = Commit::begin(ledger, options.memory_bytes)?;
     for seal in seals {
         let batches = log.batches(&seal.arrival.file_id)?;
@@ -239,12 +239,6 @@ fn commit(
     }
     commit.finish()?;
     log.clear()
-}
-
-/// The order of application of files (domain 3).
-fn order_of(seal: &Seal) -> (Option<tsumiage_schemas::Month>, Day, &str, &str) {
-    let arrival = &seal.arrival;
-    (seal.processing_month, arrival.taken_in_on, &arrival.name, &arrival.file_id)
 }
 
 fn file_errors(findings: &[Finding]) -> Vec<Finding> {
