@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests, with their own set-up: Rust tests of the workspace, then the samples through the program
-# and the snapshot through DuckDB, Polars and pyarrow (Python packages go to target/python).
+# and the snapshot through DuckDB, Polars and pyarrow, the metrics through Prometheus' parser (Python packages
+# go to target/python).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target="${CARGO_TARGET_DIR:-target}"
@@ -24,13 +25,15 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 # 2: done, but some sample records are made to be rejected.
 code=0
-"$target/debug/tsumiage" nightly --inbox samples/inbox --data "$work/data" --on 2026-11-01 >"$work/out" || code=$?
+"$target/debug/tsumiage" nightly --inbox samples/inbox --data "$work/data" --on 2026-11-01 \
+    --metrics-file "$work/tsumiage.prom" >"$work/out" || code=$?
 cat "$work/out"
 [ "$code" -eq 2 ] || { echo "nightly on the samples ended with $code, expected 2" >&2; exit 1; }
 
 if python_ready; then
     snapshot="$(tail -n 1 "$work/out" | cut -d ' ' -f 3-)"
     "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
+    "$venv/bin/python" tests/interop/check_metrics.py "$work/tsumiage.prom" "$code"
 elif [ "${CI:-}" = true ]; then
     echo "the interop tests need Python 3 with venv and the packages of $requirements" >&2
     exit 1

@@ -1,9 +1,11 @@
 //! Which facts a resolve sees, and in what order they apply (domain 3): pure functions of the ledger's
-//! file entries.
+//! file entries and the archive's events.
 
 use crate::stack::FileOrder;
+use crate::stack::unit::LeftOut;
 use std::collections::BTreeMap;
-use tsumiage_pipeline::ledger::FileEntry;
+use tsumiage_pipeline::events::{Event, Withdrawals};
+use tsumiage_pipeline::ledger::{FileEntry, Ledger};
 use tsumiage_schemas::{Month, MonthRange};
 
 /// At most so many months are published by default (contract, `--months`).
@@ -18,19 +20,32 @@ pub struct KnownFiles<'a> {
     pub orders: Vec<FileOrder>,
     /// File id by number in the ledger; empty for numbers that are not known.
     pub file_ids: Vec<String>,
+    /// What is withdrawn of these files, as far as known as of the month asked for.
+    pub withdrawn: Vec<Withdrawn>,
+    /// Facts in the ledger's runs that do not count.
+    pub left_out: LeftOut,
+}
+
+/// A withdrawn file, or with its position a withdrawn record.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Withdrawn {
+    /// The file.
+    pub file_id: String,
+    /// Position of the record; `None` = the whole file.
+    pub record_no: Option<i64>,
 }
 
 impl<'a> KnownFiles<'a> {
     /// The files known as of a processing month (all of them if `None`). Files without a valid month or
     /// rejected for their month stand only in what knows everything.
-    pub fn new(all: impl Iterator<Item = &'a FileEntry>, seqs: i32, as_of: Option<Month>) -> KnownFiles<'a> {
+    pub fn new(ledger: &'a Ledger, events: &[Event], as_of: Option<Month>) -> KnownFiles<'a> {
         let known = |file: &&FileEntry| match as_of {
             None => true,
             Some(last) => !file.wrong_time && file.processing_month.is_some_and(|month| month <= last),
         };
-        let mut files: Vec<&FileEntry> = all.filter(known).collect();
+        let mut files: Vec<&FileEntry> = ledger.files().filter(known).collect();
         files.sort_by(|a, b| key(a).cmp(&key(b)));
-        let numbers = usize::try_from(seqs).unwrap_or(0);
+        let numbers = usize::try_from(ledger.next_seq()).unwrap_or(0);
         let mut orders = vec![FileOrder::default(); numbers];
         let mut file_ids = vec![String::new(); numbers];
         let mut batch = 0;
@@ -43,13 +58,19 @@ impl<'a> KnownFiles<'a> {
                 file_ids[seq].clone_from(&file.arrival.file_id);
             }
         }
-        KnownFiles { files, orders, file_ids }
+        let (withdrawn, left_out) = left_out(&files, ledger.superseded(), &Withdrawals::of(events, as_of));
+        KnownFiles { files, orders, file_ids, withdrawn, left_out }
+    }
+
+    /// Whether a whole file is withdrawn.
+    pub fn is_withdrawn(&self, file: &FileEntry) -> bool {
+        self.left_out.files.contains(&file.seq)
     }
 
     /// The months published by default: up to the newest processing month known, at most 36, not before
-    /// the first movement's month; `None` if no file was accepted.
+    /// the first movement's month; withdrawn files do not count. `None` if no file was accepted.
     pub fn default_months(&self) -> Option<MonthRange> {
-        let accepted = || self.files.iter().filter(|file| !file.file_rejected);
+        let accepted = || self.files.iter().filter(|file| !file.file_rejected && !self.is_withdrawn(file));
         let last = accepted().filter_map(|file| file.processing_month).max()?;
         let first_movement = accepted().filter_map(|file| file.first_movement).min();
         let earliest = Month(last.0 - DEFAULT_MONTHS + 1);
@@ -61,6 +82,28 @@ impl<'a> KnownFiles<'a> {
     pub fn by_seq(&self) -> BTreeMap<i32, &'a FileEntry> {
         self.files.iter().map(|file| (file.seq, *file)).collect()
     }
+}
+
+/// What of these files is withdrawn, and with the entries that were replaced all that does not count.
+fn left_out(
+    files: &[&FileEntry],
+    superseded: &[i32],
+    withdrawals: &Withdrawals,
+) -> (Vec<Withdrawn>, LeftOut) {
+    let mut withdrawn = Vec::new();
+    let mut left_out = LeftOut { files: superseded.iter().copied().collect(), ..LeftOut::default() };
+    for file in files {
+        let file_id = &file.arrival.file_id;
+        if withdrawals.file(file_id) {
+            left_out.files.insert(file.seq);
+            withdrawn.push(Withdrawn { file_id: file_id.clone(), record_no: None });
+        }
+        for record_no in withdrawals.records(file_id) {
+            left_out.records.insert((file.seq, record_no));
+            withdrawn.push(Withdrawn { file_id: file_id.clone(), record_no: Some(record_no) });
+        }
+    }
+    (withdrawn, left_out)
 }
 
 fn key(file: &FileEntry) -> (Option<Month>, tsumiage_schemas::Day, &str, &str) {

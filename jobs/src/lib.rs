@@ -1,9 +1,11 @@
 //! What is run: resolving and publishing, the commands, the command line.
 
 pub mod cli;
+pub mod error_lists;
 pub mod facts;
 pub mod publish;
 pub mod published;
+pub mod report;
 pub mod resolve;
 pub mod settings;
 pub mod stack;

@@ -7,6 +7,7 @@ use crate::facts::KnownFiles;
 use crate::publish::calendar::Levels;
 use crate::publish::digest::RowsDigest;
 use crate::publish::explain::explanations;
+use crate::publish::files::StackedFile;
 use crate::publish::findings::{FileCounts, Spool, count_by_file, stacking_findings};
 use crate::publish::recipients::{UnitFiles, UnitPublished, month_path};
 use crate::publish::snapshot::{
@@ -30,7 +31,7 @@ use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::holder::Holders;
 use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
-use tsumiage_schemas::{Day, Month, MonthRange, Spec};
+use tsumiage_schemas::{Day, FactTable, Month, MonthRange, Spec};
 
 /// What is to be resolved.
 #[derive(Clone, Debug)]
@@ -112,7 +113,9 @@ pub fn resolve(
     progress: Progress<'_>,
 ) -> anyhow::Result<Resolved> {
     let begun = Instant::now();
-    let known = KnownFiles::new(place.ledger.files(), place.ledger.next_seq(), request.as_of);
+    readable(place.ledger, place.spec)?;
+    let events = tsumiage_pipeline::events::read(place.data)?;
+    let known = KnownFiles::new(place.ledger, &events, request.as_of);
     let options = effective_options(request, &known);
     let inputs_digest = inputs_digest(place, &known, &options)?;
     let snapshots = Snapshots::open(place.data)?;
@@ -132,6 +135,21 @@ pub fn resolve(
     Ok(Resolved { snapshot, is_new, stats })
 }
 
+/// Refuses layouts that do not fit the facts: masks and columns of facts follow the items' order.
+///
+/// # Errors
+/// Other items than appended ones changed since the facts were read.
+pub fn readable(ledger: &Ledger, spec: &Spec) -> anyhow::Result<()> {
+    match ledger.unreadable_with(spec) {
+        None => Ok(()),
+        Some(table) => anyhow::bail!(
+            "the layout of {} changed in more than appended items since its records were taken in; \
+             run `tsumiage rebuild` to read them again",
+            table.kind().name()
+        ),
+    }
+}
+
 /// Digest of everything that determines the content.
 fn inputs_digest(
     place: &Workplace<'_>,
@@ -146,6 +164,7 @@ fn inputs_digest(
     for file in &known.files {
         hash.update(serde_json::to_vec(&(&file.arrival, &file.layouts))?);
     }
+    hash.update(serde_json::to_vec(&known.withdrawn)?);
     Ok(disk::hex(&hash.finalize()))
 }
 
@@ -226,10 +245,11 @@ impl<'a> Work<'a> {
         let units = units(self.place.ledger);
         let total: i64 = units.iter().map(|(_, rows)| rows).sum();
         let request = StackRequest {
-            facts: fact_schema(self.place.spec),
+            facts: fact_schema(self.place.spec, FactTable::Recipient),
             orders: Arc::new(self.known.orders.clone()),
             inheritance: request.inheritance,
             as_of: request.as_of,
+            left_out: self.known.left_out.clone(),
             insured_no: None,
             with_lineage: false,
         };
@@ -349,11 +369,16 @@ impl<'a> Work<'a> {
             })?;
             failed?;
         }
-        let (file, findings) = self.runtime.block_on(self.spool.publish(&self.engine, &building.path))?;
+        let (file, findings, findings_by_code) =
+            self.runtime.block_on(self.spool.publish(&self.engine, &building.path))?;
         files.push(file);
-        let counted: Vec<_> =
-            self.known.files.iter().map(|file| (*file, self.counts[file.seq as usize].clone())).collect();
-        let (file, of_files) = crate::publish::files::publish(&building.path, &counted)?;
+        let stacked = |file: &&'a FileEntry| StackedFile {
+            file,
+            counts: self.counts[file.seq as usize].clone(),
+            withdrawn: self.known.is_withdrawn(file),
+        };
+        let stacked: Vec<StackedFile<'_>> = self.known.files.iter().map(stacked).collect();
+        let (file, of_files) = crate::publish::files::publish(&building.path, &stacked)?;
         files.push(file);
         files.extend(explanations(building, self.place.spec)?);
         self.stats.month_rows = self.published.months.rows();
@@ -374,6 +399,7 @@ impl<'a> Work<'a> {
             inputs_digest,
             content_digest: String::new(),
             tables,
+            findings_by_code,
             files,
         };
         Ok((manifest, self.stats))

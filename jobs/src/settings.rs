@@ -4,12 +4,13 @@
 
 use crate::stack::Inheritance;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_schemas::MonthRange;
+use tsumiage_schemas::sources::Profile;
 
-/// Settings of a data folder. `months` and `inheritance` shape what is published as `latest`; the
-/// others only how fast it is made.
+/// Settings of a data folder. The first four shape what is read and published as `latest`; the others
+/// only how fast it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -18,6 +19,11 @@ pub struct Settings {
     /// Months to publish; none = the newest 36.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub months: Option<MonthRange>,
+    /// How strictly files are read.
+    pub profile: Profile,
+    /// Folder of layouts, codes, rules and severities over the embedded ones; absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layouts: Option<PathBuf>,
     /// Memory for facts on their way and for sorts, in MiB; at least 128.
     pub memory_mib: usize,
     /// Cores to use; 0 = all.
@@ -33,6 +39,8 @@ impl Default for Settings {
         Settings {
             inheritance: Inheritance::Arrival,
             months: None,
+            profile: Profile::Strict,
+            layouts: None,
             memory_mib: 256,
             threads: 0,
             partitions: 1,
@@ -44,6 +52,7 @@ impl Default for Settings {
 const HEAD: &str = "\
 # Settings of this data folder. Edit them, then run `tsumiage resolve`.
 # inheritance: \"arrival\" or \"lazy\"; months: e.g. \"2026-04..2026-10\" (absent: the newest 36);
+# profile: \"strict\" or \"lenient\"; layouts: a folder of layouts, codes and rules (absent: those built in);
 # memory_mib (at least 128), threads (0 = all cores), partitions, batch_rows: speed only, never results.
 ";
 
@@ -93,6 +102,7 @@ impl Settings {
         serde_json::json!({
             "inheritance": self.inheritance,
             "months": self.months.map(|m| m.to_string()),
+            "profile": self.profile,
         })
     }
 }

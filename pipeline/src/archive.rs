@@ -3,7 +3,8 @@
 //!
 //! Promise: bytes are never changed or removed; their first name and take-in day stay, unless a rejected
 //! file is checked again at the user's wish.
-//! Layout: `archive/<first two hex digits>/<sha256>` and `<sha256>.json`.
+//! Layout: `archive/<first two hex digits>/<sha256>` and `<sha256>.json`; closings and withdrawals stand in
+//! `archive/events` (module `events`).
 
 use crate::disk::{self, DiskError, io};
 use memmap2::Mmap;
@@ -25,6 +26,9 @@ pub struct Arrival {
     pub taken_in_on: Day,
     /// Where it came from: `inbox`.
     pub source: String,
+    /// Newest processing month that was closed when it arrived: what F08 goes by, also when it is read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_through: Option<Month>,
 }
 
 impl Arrival {
@@ -54,6 +58,11 @@ impl Archive {
         Ok(Archive { root })
     }
 
+    /// The archive of a data folder, to read from while a run may be at work; nothing is made or removed.
+    pub fn to_read(data: &Path) -> Archive {
+        Archive { root: data.join("archive") }
+    }
+
     fn folder(&self, file_id: &str) -> PathBuf {
         self.root.join(file_id.get(..2).unwrap_or("xx"))
     }
@@ -79,19 +88,14 @@ impl Archive {
         disk::read_json(&path).map(Some)
     }
 
-    /// Copies a file with this hash in. Bytes that are there already are left as they are and their first
+    /// Copies a file in that arrives so. Bytes that are there already are left as they are and their first
     /// arrival is returned.
     ///
     /// # Errors
     /// Reading the source or writing the archive fails, or the source changed since it was hashed; then
     /// nothing counts as arrived.
-    pub fn store(
-        &self,
-        source: &Path,
-        file_id: &str,
-        name: &str,
-        taken_in_on: Day,
-    ) -> Result<Arrival, DiskError> {
+    pub fn store(&self, source: &Path, arriving: Arrival) -> Result<Arrival, DiskError> {
+        let file_id = arriving.file_id.as_str();
         if let Some(arrival) = self.arrival(file_id)? {
             return Ok(arrival);
         }
@@ -109,14 +113,8 @@ impl Archive {
         disk::set_read_only(part.as_file(), part.path())?;
         part.as_file().sync_all().map_err(io(&path))?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        let arrival = Arrival {
-            file_id: file_id.to_owned(),
-            name: name.to_owned(),
-            taken_in_on,
-            source: "inbox".to_owned(),
-        };
-        disk::write_json(&self.note_path(file_id), &arrival)?;
-        Ok(arrival)
+        disk::write_json(&self.note_path(file_id), &arriving)?;
+        Ok(arriving)
     }
 
     /// Notes that known bytes of a rejected file arrived anew.
@@ -152,7 +150,8 @@ impl Archive {
     /// The folder or a note cannot be read.
     pub fn arrivals_but(&self, known: impl Fn(&str) -> bool) -> Result<Vec<Arrival>, DiskError> {
         let mut arrivals = Vec::new();
-        for folder in disk::entries(&self.root)?.iter().filter(|path| path.is_dir()) {
+        let holds_bytes = |path: &&PathBuf| path.is_dir() && !path.ends_with("events");
+        for folder in disk::entries(&self.root)?.iter().filter(holds_bytes) {
             for path in
                 disk::entries(folder)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
             {

@@ -59,6 +59,11 @@ pub fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> DiskError + '_ {
     }
 }
 
+/// The folder a path is in; that of a bare name is the one we are in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes a folder and those above it, durably.
 ///
 /// # Errors
@@ -67,7 +72,7 @@ pub fn make_folder(path: &Path) -> Result<(), DiskError> {
     if path.is_dir() {
         return Ok(());
     }
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent(path);
     make_folder(parent)?;
     match fs::create_dir(path) {
         Err(e) if e.kind() == std_io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -133,7 +138,7 @@ pub fn write_if_absent(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
 }
 
 fn write_part(path: &Path, bytes: &[u8]) -> Result<(PathBuf, tempfile::NamedTempFile), DiskError> {
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = parent(path).to_owned();
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
@@ -173,4 +178,16 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError>
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_in_the_folder_we_are_in() {
+        assert_eq!(parent(Path::new("m.prom")), Path::new("."));
+        assert_eq!(parent(Path::new("a/m.prom")), Path::new("a"));
+        assert_eq!(parent(Path::new("/m.prom")), Path::new("/"));
+    }
 }

@@ -5,9 +5,14 @@
 
 pub mod archive;
 pub mod disk;
+pub mod events;
+pub mod layout_files;
 pub mod ledger;
+pub mod legible;
 pub mod log;
 pub mod reader;
+pub mod rebuild;
 pub mod synth;
 pub mod take_in;
+pub mod tally;
 pub mod writer;

@@ -2,22 +2,23 @@
 //!
 //! Promise: only a sealed file counts, all of it or nothing. The ledger decides what is used; the log
 //! only carries, and can always be made again from the archive. The embedded log keeps one Arrow IPC
-//! stream per file in `log/`, with its seal beside it, until the ledger has it. (Kafka is the other
+//! stream per file and fact table in `log/`, with its seal beside it, until the ledger has it. (Kafka is the other
 //! implementation, in its own issue.)
 
 use crate::archive::Arrival;
 use crate::disk::{self, DiskError, io};
 use crate::reader::FileReport;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
-use tsumiage_schemas::{Day, Finding, Month};
+use tsumiage_schemas::{Day, FactTable, Finding, Month};
 
 /// What the reader found out about a whole file; its batches stand in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +79,16 @@ pub struct EmbeddedLog {
 
 /// A file on its way into the log; dropped without a seal it never happened.
 pub struct Attempt {
+    log: EmbeddedLog,
+    file_id: String,
+    segments: BTreeMap<FactTable, Segment>,
+}
+
+/// The batches of one table of a file.
+struct Segment {
     part: tempfile::NamedTempFile,
     writer: StreamWriter<BufWriter<File>>,
-    segment: PathBuf,
+    path: PathBuf,
 }
 
 fn arrow_error(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> DiskError + '_ {
@@ -101,8 +109,8 @@ impl EmbeddedLog {
         Ok(EmbeddedLog { root })
     }
 
-    fn segment(&self, file_id: &str) -> PathBuf {
-        self.root.join(format!("{file_id}.arrow"))
+    fn segment(&self, file_id: &str, table: FactTable) -> PathBuf {
+        self.root.join(format!("{file_id}.{}.arrow", table.name()))
     }
 
     fn seal_path(&self, file_id: &str) -> PathBuf {
@@ -110,18 +118,8 @@ impl EmbeddedLog {
     }
 
     /// Begins a file.
-    ///
-    /// # Errors
-    /// The segment cannot be made.
-    pub fn begin(&self, file_id: &str, schema: &SchemaRef) -> Result<Attempt, DiskError> {
-        let segment = self.segment(file_id);
-        let part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&segment))?;
-        let file = part.reopen().map_err(io(&segment))?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
-        let writer = options
-            .and_then(|options| StreamWriter::try_new_with_options(BufWriter::new(file), schema, options))
-            .map_err(arrow_error(&segment))?;
-        Ok(Attempt { part, writer, segment })
+    pub fn begin(&self, file_id: &str) -> Attempt {
+        Attempt { log: self.clone(), file_id: file_id.to_owned(), segments: BTreeMap::new() }
     }
 
     /// Seals a file: from here on the ledger may use it.
@@ -135,10 +133,18 @@ impl EmbeddedLog {
         report: FileReport,
         layouts: &str,
     ) -> Result<Seal, DiskError> {
-        let Attempt { part, mut writer, segment } = attempt;
-        writer.finish().map_err(arrow_error(&segment))?;
-        drop(writer);
-        part.persist(&segment).map_err(|e| DiskError::new(&segment, e.error))?;
+        for table in FactTable::ALL {
+            // A segment that an earlier attempt left of a table that this one has not.
+            let path = self.segment(&attempt.file_id, table);
+            if !attempt.segments.contains_key(&table) && path.exists() {
+                std::fs::remove_file(&path).map_err(io(&path))?;
+            }
+        }
+        for Segment { part, mut writer, path } in attempt.segments.into_values() {
+            writer.finish().map_err(arrow_error(&path))?;
+            drop(writer);
+            part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
+        }
         let seal = Seal::new(arrival, report, layouts);
         // Not synced: after a power cut `sealed` finds out, and the archive has the bytes.
         let path = self.seal_path(&seal.arrival.file_id);
@@ -149,29 +155,38 @@ impl EmbeddedLog {
     }
 
     /// The seal a killed run left of this arrival, if the log holds the file whole and read with these
-    /// layouts. Reads the segment through, since the log is not synced.
+    /// layouts. Reads the segments through, since the log is not synced.
     pub fn sealed(&self, arrival: &Arrival, layouts: &str) -> Option<Seal> {
         let seal: Seal = disk::read_json(&self.seal_path(&arrival.file_id)).ok()?;
         let mut rows = 0;
         for batch in self.batches(&arrival.file_id).ok()? {
-            rows += batch.ok()?.num_rows() as i64;
+            let (_, batch) = batch.ok()?;
+            rows += batch.num_rows() as i64;
         }
         let whole = seal.file_rejected || rows == seal.accepted;
         (whole && seal.layouts == layouts && seal.arrival == *arrival).then_some(seal)
     }
 
-    /// The batches of a sealed file, in file order.
+    /// The batches of a sealed file, a table after the other, each in file order.
     ///
     /// # Errors
-    /// The segment cannot be read.
+    /// A segment cannot be read.
     pub fn batches(
         &self,
         file_id: &str,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>> + use<>, DiskError> {
-        let path = self.segment(file_id);
-        let file = File::open(&path).map_err(io(&path))?;
-        let reader = StreamReader::try_new(BufReader::new(file), None).map_err(arrow_error(&path))?;
-        Ok(reader.map(move |batch| batch.map_err(arrow_error(&path))))
+    ) -> Result<impl Iterator<Item = Result<(FactTable, RecordBatch), DiskError>> + use<>, DiskError> {
+        let mut readers = Vec::new();
+        for table in FactTable::ALL {
+            let path = self.segment(file_id, table);
+            if path.exists() {
+                let file = File::open(&path).map_err(io(&path))?;
+                let reader = StreamReader::try_new(BufReader::new(file), None).map_err(arrow_error(&path))?;
+                readers.push((table, path, reader));
+            }
+        }
+        Ok(readers.into_iter().flat_map(|(table, path, reader)| {
+            reader.map(move |batch| Ok((table, batch.map_err(arrow_error(&path))?)))
+        }))
     }
 
     /// Drops what the ledger has: everything in the log. Leftovers of killed runs go too.
@@ -187,11 +202,31 @@ impl EmbeddedLog {
 }
 
 impl Attempt {
-    /// Appends a batch.
+    /// Appends a batch of a table.
     ///
     /// # Errors
-    /// The segment cannot be written.
-    pub fn append(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
-        self.writer.write(batch).map_err(arrow_error(&self.segment))
+    /// The segment cannot be made or written.
+    pub fn append(&mut self, table: FactTable, batch: &RecordBatch) -> Result<(), DiskError> {
+        let segment = match self.segments.entry(table) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let path = self.log.segment(&self.file_id, table);
+                entry.insert(Segment::create(&self.log.root, path, batch)?)
+            }
+        };
+        segment.writer.write(batch).map_err(arrow_error(&segment.path))
+    }
+}
+
+impl Segment {
+    fn create(root: &Path, path: PathBuf, first: &RecordBatch) -> Result<Segment, DiskError> {
+        let part = tempfile::NamedTempFile::new_in(root).map_err(io(&path))?;
+        let file = part.reopen().map_err(io(&path))?;
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
+        let schema = first.schema();
+        let writer = options
+            .and_then(|options| StreamWriter::try_new_with_options(BufWriter::new(file), &schema, options))
+            .map_err(arrow_error(&path))?;
+        Ok(Segment { part, writer, path })
     }
 }

@@ -2,38 +2,24 @@
 //!
 //! Promise: the inbox is only read; bytes are in the archive before anything else counts; the same
 //! bytes are taken in once; a damaged file is rejected whole and kept; a run killed anywhere is carried
-//! on by the next. What is done with a file is decided by [`decide`] alone.
+//! on by the next. What is done with a file is decided by [`decide`] alone; months, name and day of a file
+//! that is read again stay those of its arrival.
+
+mod decide;
+
+pub use decide::{Circumstances, Decision, decide};
 
 use crate::archive::{Archive, Arrival, hash_file};
 use crate::disk::{self, DiskError, io};
+use crate::events::{self, Closings};
 use crate::ledger::{Commit, FileEntry, Ledger};
 use crate::log::{EmbeddedLog, Seal};
 use crate::reader::{Compiled, ReadOptions, read};
+use crate::tally::Tally;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use tsumiage_schemas::tables::fact_schema;
-use tsumiage_schemas::{Code, Day, Finding};
-
-/// What is to be done with bytes that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Never seen: take in.
-    TakeIn,
-    /// Rejected before, but layouts changed or the user asks: check again.
-    CheckAgain,
-    /// Known: nothing is done (F07).
-    Known,
-}
-
-/// Decides what to do with bytes, given what the ledger knows of them.
-pub fn decide(known: Option<&FileEntry>, layouts: &str, recheck: bool) -> Decision {
-    match known {
-        None => Decision::TakeIn,
-        Some(entry) if entry.file_rejected && (recheck || entry.layouts != layouts) => Decision::CheckAgain,
-        Some(_) => Decision::Known,
-    }
-}
+use tsumiage_schemas::{Code, Day, Finding, Month};
 
 /// How files are taken in.
 #[derive(Clone, Copy)]
@@ -46,7 +32,7 @@ pub struct TakeInOptions<'a> {
     pub layouts: &'a str,
     /// Take-in day of files that are new.
     pub taken_in_on: Day,
-    /// Check rejected files again.
+    /// Check rejected files again, and read accepted ones again that were read with other layouts.
     pub recheck: bool,
     /// Rows of a batch.
     pub batch_rows: usize,
@@ -75,6 +61,14 @@ pub struct FileOutcome {
     pub warned: i64,
     /// Bytes of the file.
     pub bytes: u64,
+    /// Sender's number and data type of the control record, as far as they are valid.
+    pub sender_no: Option<String>,
+    /// See `sender_no`.
+    pub data_type: Option<String>,
+    /// Processing month of the control record.
+    pub processing_month: Option<Month>,
+    /// The reader's findings, counted; of a duplicate that it is one.
+    pub findings: Tally,
     /// File errors (F codes) with what they say, for the operator.
     pub file_errors: Vec<Finding>,
 }
@@ -87,12 +81,13 @@ pub trait Watch: Sync {
     fn file(&self, outcome: &FileOutcome);
 }
 
-/// Bytes to look at: from the inbox or the command line, or left in the archive by a killed run.
-struct Candidate {
-    name: String,
-    source: Option<PathBuf>,
-    file_id: String,
-    bytes: u64,
+/// Bytes to look at: from the inbox or the command line, or in the archive only (left by a killed run,
+/// or due to be read again).
+pub(crate) struct Candidate {
+    pub name: String,
+    pub source: Option<PathBuf>,
+    pub file_id: String,
+    pub bytes: u64,
 }
 
 /// The plain files of an inbox: not hidden, not `*.part` or `*.tmp`, no sub-folders; sorted by name.
@@ -121,108 +116,175 @@ pub fn take_in(
     options: &TakeInOptions<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<FileOutcome>, DiskError> {
-    let archive = Archive::open(options.data)?;
-    let log = EmbeddedLog::open(options.data)?;
-    let candidates = candidates(files, &archive, ledger)?;
+    let intake = Intake::open(options)?;
+    for entry in ledger.renewed() {
+        intake.archive.renew(&entry.arrival)?; // if a run was killed between ledger and archive
+    }
+    let candidates = intake.candidates(files, ledger)?;
     watch.began(candidates.len(), candidates.iter().map(|c| c.bytes).sum());
-    // Of equal bytes in one run the first counts, so that names do not depend on threads.
-    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, candidate) in candidates.iter().enumerate() {
-        first.entry(&candidate.file_id).or_insert(at);
-    }
-    let to_read: Vec<&Candidate> = candidates
-        .iter()
-        .enumerate()
-        .filter(|(at, c)| first[c.file_id.as_str()] == *at)
-        .map(|(_, c)| c)
-        .filter(|c| decide(ledger.file(&c.file_id), options.layouts, options.recheck) != Decision::Known)
-        .collect();
-    let seals: Result<Vec<Seal>, DiskError> = to_read
-        .par_iter()
-        .map(|candidate| {
-            let seal = seal(candidate, &archive, &log, options)?;
-            watch.file(&outcome_of_seal(&candidate.name, candidate.bytes, &seal));
-            Ok(seal)
-        })
-        .collect();
-    let seals = seals?;
-    let errors: BTreeMap<String, Vec<Finding>> =
-        seals.iter().map(|seal| (seal.arrival.file_id.clone(), file_errors(&seal.findings))).collect();
-    commit(seals, ledger, &log, options)?;
-    for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)).filter(|_| options.recheck) {
-        archive.renew(&entry.arrival)?; // only now that the ledger has decided
-    }
-    let read: BTreeMap<&str, &Candidate> = to_read.iter().map(|c| (c.file_id.as_str(), *c)).collect();
-    let mut outcomes = Vec::new();
-    for candidate in &candidates {
-        let is_read = read.get(candidate.file_id.as_str()).is_some_and(|c| std::ptr::eq(*c, candidate));
-        let Some(entry) = ledger.file(&candidate.file_id) else { continue };
-        let mut outcome = outcome_of_entry(candidate, entry, !is_read);
-        outcome.file_errors = errors.get(&candidate.file_id).filter(|_| is_read).cloned().unwrap_or_default();
-        if !is_read {
-            watch.file(&outcome);
-        }
-        outcomes.push(outcome);
-    }
-    Ok(outcomes)
+    intake.take_in(&candidates, ledger, watch)
 }
 
-fn candidates(files: &[PathBuf], archive: &Archive, ledger: &Ledger) -> Result<Vec<Candidate>, DiskError> {
-    let given: Result<Vec<Candidate>, DiskError> = files
-        .par_iter()
-        .map(|path| {
-            let bytes = path.metadata().map_err(io(path))?.len();
-            Ok(Candidate {
-                name: base_name(path),
-                source: Some(path.clone()),
-                file_id: hash_file(path)?,
-                bytes,
+/// What a run takes in with.
+pub(crate) struct Intake<'a> {
+    pub archive: Archive,
+    log: EmbeddedLog,
+    closings: Closings,
+    options: &'a TakeInOptions<'a>,
+}
+
+impl<'a> Intake<'a> {
+    pub fn open(options: &'a TakeInOptions<'a>) -> Result<Intake<'a>, DiskError> {
+        Ok(Intake {
+            archive: Archive::open(options.data)?,
+            log: EmbeddedLog::open(options.data)?,
+            closings: Closings::of(&events::read(options.data)?),
+            options,
+        })
+    }
+
+    fn now(&self) -> Circumstances<'_> {
+        let TakeInOptions { layouts, recheck, taken_in_on, .. } = *self.options;
+        Circumstances { layouts, closings: &self.closings, recheck, taken_in_on }
+    }
+
+    /// The files given, then what is in the archive only: left there by a killed run, or due to be read
+    /// again.
+    fn candidates(&self, files: &[PathBuf], ledger: &Ledger) -> Result<Vec<Candidate>, DiskError> {
+        let given: Result<Vec<Candidate>, DiskError> = files
+            .par_iter()
+            .map(|path| {
+                let bytes = path.metadata().map_err(io(path))?.len();
+                Ok(Candidate {
+                    name: base_name(path),
+                    source: Some(path.clone()),
+                    file_id: hash_file(path)?,
+                    bytes,
+                })
             })
-        })
-        .collect();
-    let mut candidates = given?;
-    for arrival in archive.arrivals_but(|file_id| ledger.file(file_id).is_some())? {
-        if candidates.iter().all(|c| c.file_id != arrival.file_id) {
-            let path = archive.path(&arrival.file_id);
-            let bytes = path.metadata().map_err(io(&path))?.len();
-            candidates.push(Candidate { name: arrival.name, source: None, file_id: arrival.file_id, bytes });
+            .collect();
+        let mut candidates = given?;
+        let at_hand: BTreeSet<String> = candidates.iter().map(|c| c.file_id.clone()).collect();
+        let left = self.archive.arrivals_but(|file_id| ledger.file(file_id).is_some())?;
+        let now = self.now();
+        let due = ledger.files().filter(|entry| decide(Some(entry), &now) != Decision::Known);
+        for arrival in left.into_iter().chain(due.map(|entry| entry.arrival.clone())) {
+            if !at_hand.contains(&arrival.file_id) {
+                candidates.push(self.archived(&arrival)?);
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// A file that is in the archive only.
+    pub fn archived(&self, arrival: &Arrival) -> Result<Candidate, DiskError> {
+        let path = self.archive.path(&arrival.file_id);
+        let bytes = path.metadata().map_err(|_| gone(&path))?.len();
+        Ok(Candidate { name: arrival.name.clone(), source: None, file_id: arrival.file_id.clone(), bytes })
+    }
+
+    /// Takes candidates in with one commit; returns what became of each, in the order given.
+    pub fn take_in(
+        &self,
+        candidates: &[Candidate],
+        ledger: &mut Ledger,
+        watch: &dyn Watch,
+    ) -> Result<Vec<FileOutcome>, DiskError> {
+        // Of equal bytes in one run the first counts, so that names do not depend on threads.
+        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, candidate) in candidates.iter().enumerate() {
+            first.entry(&candidate.file_id).or_insert(at);
+        }
+        let now = self.now();
+        let to_read: Vec<&Candidate> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(at, c)| first[c.file_id.as_str()] == *at)
+            .map(|(_, c)| c)
+            .filter(|c| decide(ledger.file(&c.file_id), &now) != Decision::Known)
+            .collect();
+        let seals: Result<Vec<Seal>, DiskError> = to_read
+            .par_iter()
+            .map(|candidate| {
+                let seal = self.seal(candidate, ledger.file(&candidate.file_id))?;
+                watch.file(&outcome_of_seal(&candidate.name, candidate.bytes, &seal));
+                Ok(seal)
+            })
+            .collect();
+        let seals = seals?;
+        let errors: BTreeMap<String, Vec<Finding>> =
+            seals.iter().map(|seal| (seal.arrival.file_id.clone(), file_errors(&seal.findings))).collect();
+        let tallies: BTreeMap<String, Tally> =
+            seals.iter().map(|seal| (seal.arrival.file_id.clone(), seal.findings.iter().collect())).collect();
+        commit(seals, ledger, &self.log, self.options)?;
+        for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)) {
+            self.archive.renew(&entry.arrival)?; // only now that the ledger has decided
+        }
+        let read: BTreeMap<&str, &Candidate> = to_read.iter().map(|c| (c.file_id.as_str(), *c)).collect();
+        let mut outcomes = Vec::new();
+        for candidate in candidates {
+            let is_read = read.get(candidate.file_id.as_str()).is_some_and(|c| std::ptr::eq(*c, candidate));
+            let Some(entry) = ledger.file(&candidate.file_id) else { continue };
+            let mut outcome = outcome_of_entry(candidate, entry, !is_read);
+            outcome.file_errors =
+                errors.get(&candidate.file_id).filter(|_| is_read).cloned().unwrap_or_default();
+            if is_read {
+                outcome.findings = tallies.get(&candidate.file_id).cloned().unwrap_or_default();
+            } else {
+                let severity = self.options.compiled.spec().catalogue.severity(Code::F07);
+                outcome.findings.add_many(Code::F07, severity, 1, 1);
+                watch.file(&outcome);
+            }
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Archives and reads one file into the log.
+    fn seal(&self, candidate: &Candidate, known: Option<&FileEntry>) -> Result<Seal, DiskError> {
+        let file_id = &candidate.file_id;
+        let arrival = match (&candidate.source, known) {
+            (Some(path), None) => {
+                self.archive.store(path, decide::arrival_now(file_id, &candidate.name, &self.now()))?
+            }
+            (None, None) => known_arrival(&self.archive, file_id)?,
+            (source, Some(entry)) => {
+                let at_hand = source.as_ref().map(|_| candidate.name.as_str());
+                let noted = known_arrival(&self.archive, file_id)?;
+                decide::arrival_again(entry, noted, at_hand, &self.now())
+            }
+        };
+        let closed_through = arrival.closed_through;
+        let seal = match self.log.sealed(&arrival, self.options.layouts) {
+            Some(seal) => seal,
+            None => self.read(arrival, closed_through)?,
+        };
+        match self.closings.rejected_files.get(file_id) {
+            // Its month was closed without it; that other layouts accept it now comes too late.
+            Some(closed) if !seal.file_rejected => self.read(seal.arrival, Some(*closed)),
+            _ => Ok(seal),
         }
     }
-    Ok(candidates)
-}
 
-/// Archives and reads one file into the log.
-fn seal(
-    candidate: &Candidate,
-    archive: &Archive,
-    log: &EmbeddedLog,
-    options: &TakeInOptions<'_>,
-) -> Result<Seal, DiskError> {
-    let arrival = match &candidate.source {
-        // Asked for by the user, with the file at hand: it arrives anew, today and under this name.
-        Some(_) if options.recheck && archive.arrival(&candidate.file_id)?.is_some() => Arrival {
-            file_id: candidate.file_id.clone(),
-            name: candidate.name.clone(),
-            taken_in_on: options.taken_in_on,
-            source: "inbox".to_owned(),
-        },
-        Some(path) => archive.store(path, &candidate.file_id, &candidate.name, options.taken_in_on)?,
-        None => known_arrival(archive, &candidate.file_id)?,
-    };
-    if let Some(seal) = log.sealed(&arrival, options.layouts) {
-        return Ok(seal);
+    fn read(&self, arrival: Arrival, closed_through: Option<Month>) -> Result<Seal, DiskError> {
+        let options = self.options;
+        let bytes = self.archive.bytes(&arrival.file_id)?;
+        let mut attempt = self.log.begin(&arrival.file_id);
+        let reading =
+            ReadOptions { batch_rows: options.batch_rows, taken_in_on: arrival.taken_in_on, closed_through };
+        let report =
+            read(&bytes, options.compiled, &reading, &mut |table, batch| attempt.append(table, &batch))?;
+        self.log.seal(attempt, arrival, report, options.layouts)
     }
-    let bytes = archive.bytes(&arrival.file_id)?;
-    let mut attempt = log.begin(&arrival.file_id, &fact_schema(options.compiled.spec()))?;
-    let reading = ReadOptions { batch_rows: options.batch_rows, taken_in_on: arrival.taken_in_on };
-    let report = read(&bytes, options.compiled, &reading, &mut |batch| attempt.append(&batch))?;
-    log.seal(attempt, arrival, report, options.layouts)
 }
 
 fn known_arrival(archive: &Archive, file_id: &str) -> Result<Arrival, DiskError> {
-    let gone =
-        || DiskError::invalid(&archive.path(file_id), "is gone from the archive; restore it from a backup");
-    archive.arrival(file_id)?.ok_or_else(gone)
+    archive.arrival(file_id)?.ok_or_else(|| gone(&archive.path(file_id)))
+}
+
+/// Bytes that are known and that the archive does not have.
+pub(crate) fn gone(path: &Path) -> DiskError {
+    DiskError::invalid(path, "is gone from the archive; restore it from a backup")
 }
 
 fn commit(
@@ -257,6 +319,10 @@ fn outcome_of_seal(name: &str, bytes: u64, seal: &Seal) -> FileOutcome {
         rejected: seal.rejected,
         warned: seal.warned,
         bytes,
+        sender_no: seal.sender_no.clone(),
+        data_type: seal.data_type.clone(),
+        processing_month: seal.processing_month,
+        findings: seal.findings.iter().collect(),
         file_errors: file_errors(&seal.findings),
     }
 }
@@ -272,6 +338,10 @@ fn outcome_of_entry(candidate: &Candidate, entry: &FileEntry, duplicate: bool) -
         rejected: entry.rejected,
         warned: entry.warned,
         bytes: candidate.bytes,
+        sender_no: entry.sender_no.clone(),
+        data_type: entry.data_type.clone(),
+        processing_month: entry.processing_month,
+        findings: Tally::default(),
         file_errors: Vec::new(),
     }
 }

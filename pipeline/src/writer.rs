@@ -1,7 +1,7 @@
 //! Writes exchange files (domain 1): control record, data records, end record, CR LF, CP932.
 //!
 //! Promise: what is written is read back as the same items; record numbers run over the whole file;
-//! the same input gives the same bytes.
+//! the same input gives the same bytes. A text that would be read back as another is refused.
 
 use encoding_rs::SHIFT_JIS;
 use std::io::{self, Write};
@@ -70,6 +70,14 @@ pub enum WriteError {
     /// A text has a character that CP932 does not have.
     #[error("{0:?} has a character that CP932 does not have")]
     Unmappable(String),
+    /// An item that repeats cannot be set; its groups are appended.
+    #[error("item {item} of layout {layout} repeats: append members instead of setting it")]
+    Repeats {
+        /// Exchange id.
+        layout: String,
+        /// Item asked for.
+        item: String,
+    },
     /// The layout has no such item.
     #[error("layout {layout} has no item {item} among its first {columns} columns")]
     UnknownItem {
@@ -90,7 +98,22 @@ pub enum WriteError {
     },
 }
 
-/// Makes a record of item names and texts.
+/// Makes a record of item names and texts; members of a union are appended, each with its day:
+///
+/// ```
+/// # use tsumiage_schemas::{RecordKind, Spec};
+/// # use tsumiage_pipeline::writer::{RecordBuilder, WriteError};
+/// # let spec = Spec::embedded().unwrap(); // the embedded files are tested
+/// let list = RecordBuilder::new(spec.layout(RecordKind::UnionMembershipMovement))
+///     .set("movement_date", "20260401")?
+///     .set("movement_type", "1")?
+///     .set("insurer_no", "143990")?
+///     .member("142018", "20260401")?
+///     .member("142034", "20260401")?
+///     .build();
+/// assert_eq!(list.items, ["20260401", "1", "", "143990", "142018", "20260401", "142034", "20260401"]);
+/// # Ok::<_, WriteError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RecordBuilder<'l> {
     layout: &'l Layout,
@@ -98,22 +121,26 @@ pub struct RecordBuilder<'l> {
 }
 
 impl<'l> RecordBuilder<'l> {
-    /// A record of the newest revision with all items blank.
+    /// A record of the newest revision with all items blank; of items that repeat there are none.
     pub fn new(layout: &'l Layout) -> RecordBuilder<'l> {
         RecordBuilder::with_columns(layout, layout.items.len())
     }
 
-    /// A record of this many columns, all blank.
+    /// A record of this many columns, all blank. Columns that repeat are not among them.
     pub fn with_columns(layout: &'l Layout, columns: usize) -> RecordBuilder<'l> {
-        let columns = columns.clamp(3, layout.items.len().max(3));
+        let most = layout.items.len() - layout.repeating().len();
+        let columns = columns.clamp(3, most.max(3));
         RecordBuilder { layout, items: vec![String::new(); columns - 3] }
     }
 
-    /// Sets an item.
+    /// Sets an item that does not repeat.
     ///
     /// # Errors
-    /// The layout, or the revision, has no such item after the exchange id.
+    /// The layout, or the revision, has no such item after the exchange id, or it repeats.
     pub fn set(mut self, item: &str, text: impl Into<String>) -> Result<RecordBuilder<'l>, WriteError> {
+        if self.layout.repeating().iter().any(|other| other.name == item) {
+            return Err(WriteError::Repeats { layout: self.layout.id.clone(), item: item.to_owned() });
+        }
         let column = self.layout.column(item).and_then(|column| column.checked_sub(3));
         match column.and_then(|column| self.items.get_mut(column)) {
             Some(place) => *place = text.into(),
@@ -125,6 +152,28 @@ impl<'l> RecordBuilder<'l> {
                 });
             }
         }
+        Ok(self)
+    }
+
+    /// Appends a member and the day it is one from (5711), behind those appended before. Either may be
+    /// empty = blank.
+    ///
+    /// # Errors
+    /// The layout has no list of members, or the record ends before it.
+    pub fn member(
+        mut self,
+        member_no: impl Into<String>,
+        valid_from: impl Into<String>,
+    ) -> Result<RecordBuilder<'l>, WriteError> {
+        let list_from = self.layout.items.len() - self.layout.repeating().len();
+        if self.layout.repeating().len() != 2 || self.items.len() + 3 < list_from {
+            return Err(WriteError::UnknownItem {
+                layout: self.layout.id.clone(),
+                item: "member_insurer_no".to_owned(),
+                columns: self.items.len() + 3,
+            });
+        }
+        self.items.extend([member_no.into(), valid_from.into()]);
         Ok(self)
     }
 
@@ -245,11 +294,14 @@ fn needs_quotes(text: &str) -> bool {
 /// First and last code point to which user-defined characters (F040 to F9FC) decode.
 const USER_DEFINED: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{e757}';
 
+/// Characters that encoding_rs encodes as another one: yen sign, overline, minus sign.
+const ENCODED_AS_ANOTHER: [char; 3] = ['\u{a5}', '\u{203e}', '\u{2212}'];
+
 /// Encodes text as CP932 behind `out`. encoding_rs decodes user-defined characters but does not
 /// encode them: there are 188 to a lead byte from F0 on, the trail bytes run from 40 to FC without 7F.
 ///
 /// # Errors
-/// A character that CP932 does not have.
+/// A character that CP932 does not have; one that would be read back as another counts as such.
 pub fn encode(text: &str, out: &mut Vec<u8>) -> Result<(), WriteError> {
     if text.is_ascii() {
         out.extend_from_slice(text.as_bytes());
@@ -265,7 +317,7 @@ pub fn encode(text: &str, out: &mut Vec<u8>) -> Result<(), WriteError> {
             continue;
         }
         let (bytes, _, unmappable) = SHIFT_JIS.encode(c.encode_utf8(&mut buffer));
-        if unmappable {
+        if unmappable || ENCODED_AS_ANOTHER.contains(&c) {
             return Err(WriteError::Unmappable(text.to_owned()));
         }
         out.extend_from_slice(&bytes);
@@ -285,7 +337,34 @@ mod tests {
             encode(&c.to_string(), &mut bytes).unwrap();
             assert_eq!(SHIFT_JIS.decode(&bytes).0, c.to_string(), "{bytes:x?}");
         }
-        assert!(matches!(encode("🙂", &mut Vec::new()), Err(WriteError::Unmappable(_))));
+        for other in ["🙂", "¥", "‾", "−", "〜", "é"] {
+            assert!(matches!(encode(other, &mut Vec::new()), Err(WriteError::Unmappable(_))), "{other}");
+        }
+    }
+
+    /// Whatever is encoded decodes as itself.
+    #[test]
+    fn no_character_is_encoded_as_another() {
+        for c in '\0'..=char::MAX {
+            let mut bytes = Vec::new();
+            if encode(&c.to_string(), &mut bytes).is_ok() {
+                assert_eq!(SHIFT_JIS.decode_without_bom_handling(&bytes).0, c.to_string(), "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_appended_and_not_set() {
+        let spec = tsumiage_schemas::Spec::embedded().unwrap();
+        let layout = spec.layout(tsumiage_schemas::RecordKind::UnionMembershipMovement);
+        let empty = RecordBuilder::new(layout);
+        assert_eq!(empty.clone().build().items.len(), 4, "no pair");
+        assert!(matches!(empty.clone().set("member_insurer_no", "142018"), Err(WriteError::Repeats { .. })));
+        assert!(matches!(empty.set("sex", "1"), Err(WriteError::UnknownItem { .. })));
+        let short = RecordBuilder::with_columns(layout, 6).member("142018", "20260401");
+        assert!(matches!(short, Err(WriteError::UnknownItem { .. })));
+        let other = RecordBuilder::new(spec.movement()).member("142018", "20260401");
+        assert!(matches!(other, Err(WriteError::UnknownItem { .. })));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Code tables as data (`schemas/data/codes`): which codes exist, what they are called, and what a
 //! care level is worth in a month.
 
+use crate::csv_table::{DataError, Row, Table};
 use crate::day::Month;
-use crate::layout::DataError;
-use serde::Deserialize;
+use crate::sources::SourceText;
 use std::collections::BTreeMap;
 
 /// One code table: code to Japanese label.
@@ -15,22 +15,18 @@ pub struct CodeTable {
     pub labels: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-struct CodeRow {
-    code: String,
-    name_ja: String,
-}
-
 impl CodeTable {
     /// Reads one code table.
     ///
     /// # Errors
-    /// A line that has no code and label.
-    pub fn parse(name: &str, file: &str, text: &str) -> Result<CodeTable, DataError> {
+    /// A line that has no code and label, a code that stands twice.
+    pub fn parse(name: &str, source: &SourceText<'_>) -> Result<CodeTable, DataError> {
         let mut labels = BTreeMap::new();
-        for (n, row) in csv::Reader::from_reader(text.as_bytes()).deserialize::<CodeRow>().enumerate() {
-            let row = row.map_err(|e| DataError::new(file, n as u64 + 2, e))?;
-            labels.insert(row.code, row.name_ja);
+        for row in Table::read(source, &["code", "name_ja"])?.rows() {
+            let code = row.given("code")?;
+            if labels.insert(code.to_owned(), row.given("name_ja")?.to_owned()).is_some() {
+                return Err(row.fault("code", format!("{code:?} stands twice")));
+            }
         }
         Ok(CodeTable { name: name.to_owned(), labels })
     }
@@ -51,32 +47,23 @@ pub struct CareLevelLimit {
     pub weight: i32,
 }
 
-#[derive(Deserialize)]
-struct LimitRow {
-    care_level: String,
-    valid_from: String,
-    valid_to: String,
-    limit_units: i32,
-    weight: i32,
-}
-
 /// Reads the table of limits.
 ///
 /// # Errors
 /// A line with a wrong month or number.
-pub fn parse_limits(file: &str, text: &str) -> Result<Vec<CareLevelLimit>, DataError> {
-    let mut limits = Vec::new();
-    for (n, row) in csv::Reader::from_reader(text.as_bytes()).deserialize::<LimitRow>().enumerate() {
-        let wrong = |what: String| DataError::new(file, n as u64 + 2, what);
-        let row = row.map_err(|e| wrong(e.to_string()))?;
-        let month = |text: &str| text.parse::<Month>().map_err(|e| wrong(e.to_string()));
-        limits.push(CareLevelLimit {
-            valid_from: month(&row.valid_from)?,
-            valid_to: if row.valid_to.is_empty() { None } else { Some(month(&row.valid_to)?) },
-            care_level: row.care_level,
-            limit_units: row.limit_units,
-            weight: row.weight,
-        });
-    }
-    Ok(limits)
+pub fn parse_limits(source: &SourceText<'_>) -> Result<Vec<CareLevelLimit>, DataError> {
+    let columns = ["care_level", "valid_from", "valid_to", "limit_units", "weight"];
+    let limit = |row: Row<'_>| {
+        Ok(CareLevelLimit {
+            care_level: row.given("care_level")?.to_owned(),
+            valid_from: row.value("valid_from", "a month like 2000-04")?,
+            valid_to: match row.text("valid_to") {
+                "" => None,
+                _ => Some(row.value("valid_to", "a month like 2000-04, or empty")?),
+            },
+            limit_units: row.value("limit_units", "a number of units")?,
+            weight: row.value("weight", "a number")?,
+        })
+    };
+    Table::read(source, &columns)?.rows().map(limit).collect()
 }

@@ -1,10 +1,13 @@
 //! Findings: data faults as values (domain 7). One registry of codes; severities and messages are
 //! data (`schemas/data/findings.csv`).
 
+use crate::csv_table::{DataError, Row, Table};
 use crate::day::Day;
-use crate::layout::DataError;
+use crate::sources::SourceText;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 
 macro_rules! codes {
     ($($code:ident)*) => {
@@ -67,6 +70,14 @@ impl Severity {
     }
 }
 
+impl FromStr for Severity {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Severity, ()> {
+        let all = [Severity::Info, Severity::Warning, Severity::Error];
+        all.into_iter().find(|severity| severity.as_str() == text).ok_or(())
+    }
+}
+
 /// One data fault, before it is put into words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -93,7 +104,7 @@ pub struct Finding {
 }
 
 /// Severity and message templates of one code.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
     /// The code.
     pub code: Code,
@@ -105,32 +116,55 @@ pub struct CatalogueEntry {
     pub message_en: String,
 }
 
-/// Severities and messages of all codes.
+/// A detail that is no value as sent: its texts (`schemas/data/details.csv`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Detail {
+    ja: String,
+    en: String,
+}
+
+/// Severities and messages of all codes, and the texts of details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
     entries: Vec<CatalogueEntry>,
+    details: BTreeMap<String, Detail>,
 }
 
 impl Catalogue {
-    /// Reads the catalogue; every code must stand in it exactly once.
+    /// Reads the catalogue: in its first file every code must stand exactly once with its messages; later
+    /// files change what they name, an empty message stays as it was. So do the files of details.
     ///
     /// # Errors
-    /// A line that is no entry, a code missing or twice.
-    pub fn parse(file: &str, text: &str) -> Result<Catalogue, DataError> {
-        let mut found = Vec::new();
-        for (n, row) in csv::Reader::from_reader(text.as_bytes()).deserialize::<CatalogueEntry>().enumerate()
-        {
-            found.push(row.map_err(|e| DataError::new(file, n as u64 + 2, e))?);
-        }
-        let mut entries = Vec::new();
-        for code in Code::ALL {
-            let mut of_code = found.iter().filter(|entry| entry.code == *code);
-            match (of_code.next(), of_code.next()) {
-                (Some(entry), None) => entries.push(entry.clone()),
-                _ => return Err(DataError::new(file, 0, format!("{code} must stand there once"))),
+    /// A line that is no entry, a code missing or twice, a code that there is not.
+    pub fn parse(findings: &[SourceText<'_>], details: &[SourceText<'_>]) -> Result<Catalogue, DataError> {
+        let mut entries: Vec<Option<CatalogueEntry>> = vec![None; Code::ALL.len()];
+        for source in findings {
+            let mut seen = BTreeSet::new();
+            for row in Table::read(source, &["code", "severity"])?.rows() {
+                let code = row.given("code")?;
+                let Some(known) = Code::parse(code) else {
+                    return Err(row.fault("code", format!("there is no code {code:?}")));
+                };
+                if !seen.insert(known) {
+                    return Err(row.fault("code", format!("{code} stands twice")));
+                }
+                let entry = &mut entries[known as usize];
+                *entry = Some(CatalogueEntry::parse(&row, known, entry.take())?);
             }
         }
-        Ok(Catalogue { entries })
+        let file = findings.first().map_or("findings.csv", |source| &source.file);
+        let whole = |(entry, code): (Option<CatalogueEntry>, &Code)| {
+            entry.ok_or_else(|| DataError::new(file, 0, format!("{code} is missing")))
+        };
+        let entries = entries.into_iter().zip(Code::ALL).map(whole).collect::<Result<_, _>>()?;
+        let mut texts = BTreeMap::new();
+        for source in details {
+            for row in Table::read(source, &["key", "ja", "en"])?.rows() {
+                let detail = Detail { ja: row.given("ja")?.to_owned(), en: row.given("en")?.to_owned() };
+                texts.insert(row.given("key")?.to_owned(), detail);
+            }
+        }
+        Ok(Catalogue { entries, details: texts })
     }
 
     /// The entry of a code.
@@ -143,17 +177,88 @@ impl Catalogue {
         self.entry(code).severity
     }
 
-    /// The Japanese and English message of a fault; `label_ja` is the item's Japanese label.
+    /// The Japanese and English message of a fault; `label_ja` is the item's Japanese label, `item` is
+    /// empty where the record or file is meant. A `detail` without an item that is a key of the details,
+    /// or `key:value`, is put into words; any other is a value as sent.
     pub fn messages(&self, code: Code, item: &str, label_ja: &str, detail: &str) -> (String, String) {
         let entry = self.entry(code);
-        let fill = |template: &str, item: &str| {
-            let text = template.replace("{item}", item);
-            if detail.is_empty() {
-                text.replace("（{detail}）", "").replace(" ({detail})", "").replace("{detail}", "")
-            } else {
-                text.replace("{detail}", detail)
-            }
+        let (key, value) = detail.split_once(':').unwrap_or((detail, ""));
+        let (detail_ja, detail_en) = match self.details.get(key).filter(|_| item.is_empty()) {
+            Some(text) => (text.ja.replace("{value}", value), text.en.replace("{value}", value)),
+            None => (detail.to_owned(), detail.to_owned()),
         };
-        (fill(&entry.message_ja, label_ja), fill(&entry.message_en, item))
+        let (label_ja, item) =
+            if item.is_empty() { ("レコード", "the record") } else { (label_ja, item) };
+        (filled(&entry.message_ja, label_ja, &detail_ja), filled(&entry.message_en, item, &detail_en))
+    }
+}
+
+impl CatalogueEntry {
+    fn parse(row: &Row<'_>, code: Code, before: Option<CatalogueEntry>) -> Result<CatalogueEntry, DataError> {
+        let severity = row.value("severity", "error, warning or info")?;
+        let message = |column: &str, before: Option<String>| match (row.text(column), before) {
+            ("", Some(before)) => Ok(before),
+            ("", None) => Err(row.fault(column, "is empty")),
+            (text, _) => Ok(text.to_owned()),
+        };
+        let (ja, en) = before.map_or((None, None), |entry| (Some(entry.message_ja), Some(entry.message_en)));
+        Ok(CatalogueEntry {
+            code,
+            severity,
+            message_ja: message("message_ja", ja)?,
+            message_en: message("message_en", en)?,
+        })
+    }
+}
+
+/// A template with its item and detail; brackets go with an empty detail.
+fn filled(template: &str, item: &str, detail: &str) -> String {
+    let text = template.replace("{item}", item);
+    if detail.is_empty() {
+        text.replace("（{detail}）", "").replace(" ({detail})", "").replace("{detail}", "")
+    } else {
+        text.replace("{detail}", detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Sources;
+
+    #[test]
+    fn a_later_file_changes_what_it_names() {
+        let own = Sources::embedded();
+        let base: Vec<SourceText<'_>> = own.each("findings.csv").collect();
+        let text = |text| SourceText { file: "mine/findings.csv".to_owned(), text };
+        let with = |more: &'static str| {
+            let findings: Vec<SourceText<'_>> = base.iter().cloned().chain([text(more)]).collect();
+            Catalogue::parse(&findings, &[text("key,ja,en\nzip,ZIP {value},a ZIP {value}\n")])
+        };
+        let catalogue = with("code,severity,message_ja\nF03,warning,\nF05,info,番号\n").unwrap();
+        assert_eq!(catalogue.severity(Code::F03), Severity::Warning);
+        assert_eq!(catalogue.entry(Code::F05).message_ja, "番号");
+        assert_eq!(
+            catalogue.messages(Code::F05, "", "", "zip:7"),
+            (
+                "番号".into(),
+                "Record numbers are not consecutive (a ZIP 7). Number the records again and resend.".into()
+            )
+        );
+        assert!(catalogue.messages(Code::R04, "sex", "性別", "zip").1.contains("(zip)"), "a value as sent");
+        for (more, line, column) in [
+            ("code,severity\nF03,warning\nX01,error\n", 3, Some((1, "code".to_owned()))),
+            ("code,severity\nF03,grave\n", 2, Some((2, "severity".to_owned()))),
+            ("code,severity\nF03,error\nF03,error\n", 3, Some((1, "code".to_owned()))),
+            ("code\nF03\n", 1, None),
+            ("", 0, None),
+        ] {
+            let error = with(more).unwrap_err();
+            assert_eq!(
+                (error.file.as_str(), error.line, error.column),
+                ("mine/findings.csv", line, column),
+                "{more}"
+            );
+        }
     }
 }

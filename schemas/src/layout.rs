@@ -3,16 +3,18 @@
 //! Promise: nothing about an item (width, kind, clear mark, code table) is known anywhere else.
 //! A layout grows by appending items, so the number of columns tells the revision (domain 1).
 
+use crate::csv_table::{DataError, Row, Table};
 use crate::day::Month;
-use serde::Deserialize;
+use crate::sources::SourceText;
+use std::str::FromStr;
 
 /// How an item is read, checked and typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A code of a table, compared as text.
     Code,
-    /// A whole number; zero is a value.
+    /// A whole number of 32 bits; zero is a value. Nine digits always fit; what is greater than
+    /// 2147483647 in a wider item is no number (R08).
     Integer,
     /// YYYYMMDD.
     Date,
@@ -26,6 +28,41 @@ pub enum Kind {
     Text,
     /// A number with decimals, kept as its text.
     Decimal,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 8] = [
+        Kind::Code,
+        Kind::Integer,
+        Kind::Date,
+        Kind::Month,
+        Kind::Identifier,
+        Kind::Kana,
+        Kind::Text,
+        Kind::Decimal,
+    ];
+
+    /// Its name in the data files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Code => "code",
+            Kind::Integer => "integer",
+            Kind::Date => "date",
+            Kind::Month => "month",
+            Kind::Identifier => "identifier",
+            Kind::Kana => "kana",
+            Kind::Text => "text",
+            Kind::Decimal => "decimal",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Kind, ()> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or(())
+    }
 }
 
 /// Which marks clear an item (domain 2). Grade B: data.
@@ -58,7 +95,8 @@ pub struct Item {
     pub codes: Option<String>,
     /// How sure the source is, A to D.
     pub grade: String,
-    /// Free remark; one that begins with `key` marks a key item.
+    /// Free remark; one that begins with `key` marks a key item, with `REPEATS` one that repeats to the
+    /// end of the row.
     pub note: String,
 }
 
@@ -67,6 +105,11 @@ impl Item {
     pub fn is_key(&self) -> bool {
         self.note.starts_with("key")
     }
+
+    /// It repeats to the end of the row, together with the other items that do.
+    pub fn repeats(&self) -> bool {
+        self.note.starts_with("REPEATS")
+    }
 }
 
 /// The layout of one kind of record.
@@ -74,66 +117,47 @@ impl Item {
 pub struct Layout {
     /// Exchange id, or `control` / `end` for the envelope.
     pub id: String,
+    /// The file it was read from, for messages.
+    pub file: String,
     /// Items in column order; positions are 1, 2, 3 …
     pub items: Vec<Item>,
-}
-
-/// A layout or code file that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, line {line}: {what}")]
-pub struct DataError {
-    /// File name.
-    pub file: String,
-    /// 1-based line, 0 if the whole file is meant.
-    pub line: u64,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl DataError {
-    pub(crate) fn new(file: &str, line: u64, what: impl ToString) -> DataError {
-        DataError { file: file.to_owned(), line, what: what.to_string() }
-    }
-}
-
-#[derive(Deserialize)]
-struct Row {
-    position: usize,
-    name: String,
-    name_ja: String,
-    kind: Kind,
-    width: usize,
-    since: String,
-    clear: String,
-    codes: String,
-    grade: String,
-    note: String,
 }
 
 impl Layout {
     /// Reads one layout file.
     ///
     /// # Errors
-    /// A line that is not an item, positions that are not 1, 2, 3 …, a width of 0, a name used twice.
-    pub fn parse(id: &str, file: &str, text: &str) -> Result<Layout, DataError> {
+    /// A line that is not an item, positions that are not 1, 2, 3 …, a width of 0, a name used twice, an
+    /// item behind a repeating one that does not repeat.
+    pub fn parse(id: &str, source: &SourceText<'_>) -> Result<Layout, DataError> {
+        let columns = ["position", "name", "name_ja", "kind", "width", "since", "clear", "codes"];
+        let table = Table::read(source, &columns)?;
         let mut items: Vec<Item> = Vec::new();
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        for row in reader.deserialize::<Row>() {
-            let line = items.len() as u64 + 2;
-            let row = row.map_err(|e| DataError::new(file, line, e))?;
-            let item = row.item().map_err(|what| DataError::new(file, line, what))?;
+        for row in table.rows() {
+            let item = Item::parse(&row)?;
             if item.position != items.len() + 1 {
-                return Err(DataError::new(file, line, "positions must be 1, 2, 3 …"));
+                return Err(
+                    row.fault("position", format!("should be {}: positions are 1, 2, 3 …", items.len() + 1))
+                );
             }
             if items.iter().any(|other| other.name == item.name) {
-                return Err(DataError::new(file, line, format!("item {} stands twice", item.name)));
+                return Err(row.fault("name", format!("item {} stands twice", item.name)));
+            }
+            if !item.repeats() && items.last().is_some_and(Item::repeats) {
+                return Err(row.fault("note", "only the last items can repeat"));
             }
             items.push(item);
         }
         if items.is_empty() {
-            return Err(DataError::new(file, 0, "no items"));
+            return Err(DataError::new(&source.file, 0, "no items"));
         }
-        Ok(Layout { id: id.to_owned(), items })
+        Ok(Layout { id: id.to_owned(), file: source.file.clone(), items })
+    }
+
+    /// The items that repeat to the end of the row, together; empty for most layouts.
+    pub fn repeating(&self) -> &[Item] {
+        let first = self.items.iter().position(Item::repeats).unwrap_or(self.items.len());
+        &self.items[first..]
     }
 
     /// The numbers of columns a record had in the revisions of the layout, ascending.
@@ -156,29 +180,34 @@ impl Layout {
     }
 }
 
-impl Row {
-    fn item(self) -> Result<Item, String> {
-        if self.width == 0 {
-            return Err("width must be at least 1".to_owned());
+impl Item {
+    fn parse(row: &Row<'_>) -> Result<Item, DataError> {
+        let name = row.given("name")?;
+        if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            return Err(row.fault("name", format!("{name:?} is no column name: use a-z, 0-9 and _")));
         }
-        let clear = match self.clear.as_str() {
+        let width: usize = row.value("width", "a number of bytes")?;
+        if !(1..=4000).contains(&width) {
+            return Err(row.fault("width", "must be 1 to 4000"));
+        }
+        let clear = match row.text("clear") {
             "" => ClearMark { star: false, zeros: false },
             "*" => ClearMark { star: true, zeros: false },
             "0" => ClearMark { star: false, zeros: true },
             "0|*" | "*|0" => ClearMark { star: true, zeros: true },
-            other => return Err(format!("clear mark {other:?} is none of *, 0, 0|*")),
+            other => return Err(row.fault("clear", format!("{other:?} is none of *, 0, 0|*"))),
         };
         Ok(Item {
-            position: self.position,
-            name: self.name,
-            name_ja: self.name_ja,
-            kind: self.kind,
-            width: self.width,
-            since: self.since.parse::<Month>().map_err(|e| e.to_string())?,
+            position: row.value("position", "a number")?,
+            name: name.to_owned(),
+            name_ja: row.given("name_ja")?.to_owned(),
+            kind: row.value("kind", "one of code, integer, date, month, identifier, kana, text, decimal")?,
+            width,
+            since: row.value("since", "a month like 2000-04")?,
             clear,
-            codes: (!self.codes.is_empty()).then_some(self.codes),
-            grade: self.grade,
-            note: self.note,
+            codes: Some(row.text("codes")).filter(|codes| !codes.is_empty()).map(str::to_owned),
+            grade: row.text("grade").to_owned(),
+            note: row.text("note").to_owned(),
         })
     }
 }

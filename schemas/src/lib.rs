@@ -5,16 +5,22 @@
 //! the data files under `schemas/data`, which are embedded in the binary and can be replaced.
 
 pub mod codes;
+mod csv_table;
 pub mod data;
 pub mod day;
 pub mod finding;
 pub mod holder;
 pub mod layout;
+pub mod record;
 pub mod rules;
+pub mod sources;
 pub mod spec;
 pub mod tables;
 
+pub use csv_table::DataError;
 pub use day::{Day, Month, MonthRange};
 pub use finding::{Code, Finding, Severity};
 pub use layout::{ClearMark, Item, Kind, Layout};
+pub use record::{FactTable, RecordKind};
+pub use sources::Sources;
 pub use spec::Spec;

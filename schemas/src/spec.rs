@@ -1,15 +1,13 @@
 //! Everything the data files say, parsed and checked against each other, as one value.
 
 use crate::codes::{CareLevelLimit, CodeTable, parse_limits};
+use crate::csv_table::DataError;
 use crate::finding::Catalogue;
-use crate::layout::{DataError, Layout};
+use crate::layout::Layout;
+use crate::record::RecordKind;
 use crate::rules::Rules;
-use sha2::{Digest, Sha256};
+use crate::sources::{SourceText, Sources};
 use std::collections::BTreeMap;
-
-/// What tells the layouts of recipients: ids are data, items are what the program relies on.
-const MOVEMENT_ITEMS: [&str; 2] = ["insured_no", "movement_type"];
-const CORRECTION_ITEMS: [&str; 2] = ["insured_no", "correction_type"];
 
 /// Layouts, code tables, findings catalogue and rules in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +16,10 @@ pub struct Spec {
     pub control: Layout,
     /// End record.
     pub end: Layout,
-    /// Data records by exchange id.
+    /// Data records that are read, by exchange id.
     pub layouts: BTreeMap<String, Layout>,
-    /// Exchange id of recipient movements (受給者異動).
-    pub movement_id: String,
-    /// Exchange id of recipient corrections (受給者訂正).
-    pub correction_id: String,
+    /// Exchange id of every kind of record, in the order of [`RecordKind::ALL`].
+    ids: [String; 6],
     /// Code tables by name.
     pub codes: BTreeMap<String, CodeTable>,
     /// What care levels are worth.
@@ -32,9 +28,8 @@ pub struct Spec {
     pub catalogue: Catalogue,
     /// Rules that warn.
     pub rules: Rules,
-    /// The data files as they were read: (path, text) in path order. Their digest tells whether a
-    /// result was made with the same layouts.
-    pub sources: BTreeMap<String, String>,
+    /// The data files it was made of.
+    pub sources: Sources,
 }
 
 impl Spec {
@@ -43,64 +38,69 @@ impl Spec {
     /// # Errors
     /// None in a binary that passes its tests; the type is that of files a user replaces.
     pub fn embedded() -> Result<Spec, DataError> {
-        let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
-        Spec::parse(crate::data::FILES.iter().map(own).collect())
+        Spec::parse(Sources::embedded())
     }
 
-    /// Parses data files given as path (below `schemas/data`) and text.
+    /// Parses data files and checks them against each other.
     ///
     /// # Errors
-    /// A file missing or malformed, or an item whose code table is not there.
-    pub fn parse(sources: BTreeMap<String, String>) -> Result<Spec, DataError> {
-        let text = |path: &str| {
-            sources.get(path).map(String::as_str).ok_or_else(|| DataError::new(path, 0, "file is missing"))
+    /// A file missing or malformed, an item whose code table is not there, an item the program relies on
+    /// missing, two records with one exchange id.
+    pub fn parse(sources: Sources) -> Result<Spec, DataError> {
+        let mut by_name = BTreeMap::new();
+        for (name, file) in sources.layouts()? {
+            by_name.insert(name, Layout::parse(file.id, &file.source)?);
+        }
+        let mut take = |name: &str| {
+            by_name
+                .remove(name)
+                .ok_or_else(|| DataError::new(&format!("layouts/…-{name}.csv"), 0, "file is missing"))
         };
-        let mut layouts = BTreeMap::new();
-        let mut codes = BTreeMap::new();
-        for (path, text) in &sources {
-            if let Some(file) = path.strip_prefix("layouts/").filter(|f| !f.starts_with("envelope")) {
-                let id = file.split('-').next().unwrap_or(file);
-                layouts.insert(id.to_owned(), Layout::parse(id, path, text)?);
-            }
-            let table = path.strip_prefix("codes/").and_then(|f| f.strip_suffix(".csv"));
-            if let Some(name) = table.filter(|name| *name != "care_level_limits") {
-                codes.insert(name.to_owned(), CodeTable::parse(name, path, text)?);
+        let (control, end) = (take("control")?, take("end")?);
+        let mut layouts: BTreeMap<String, Layout> = BTreeMap::new();
+        let mut ids: [String; 6] = Default::default();
+        for kind in RecordKind::ALL {
+            let layout = take(kind.name())?;
+            ids[kind as usize].clone_from(&layout.id);
+            if let Some(other) = layouts.insert(layout.id.clone(), layout) {
+                return Err(DataError::new(
+                    &other.file,
+                    0,
+                    format!("another record has the exchange id {} too", other.id),
+                ));
             }
         }
-        let movement_id = id_of(&layouts, &MOVEMENT_ITEMS)?;
-        let correction_id = id_of(&layouts, &CORRECTION_ITEMS)?;
-        let spec = Spec {
-            movement_id,
-            correction_id,
-            control: Layout::parse(
-                "control",
-                "layouts/envelope-control.csv",
-                text("layouts/envelope-control.csv")?,
-            )?,
-            end: Layout::parse("end", "layouts/envelope-end.csv", text("layouts/envelope-end.csv")?)?,
-            layouts,
-            codes,
-            limits: parse_limits("codes/care_level_limits.csv", text("codes/care_level_limits.csv")?)?,
-            catalogue: Catalogue::parse("findings.csv", text("findings.csv")?)?,
-            rules: Rules::parse(
-                text("rules/periods.csv")?,
-                text("rules/check_digits.csv")?,
-                text("rules/eras.csv")?,
-            )?,
-            sources: sources.clone(),
-        };
+        let mut codes = BTreeMap::new();
+        for (path, source) in sources.below("codes/") {
+            let name = path.trim_start_matches("codes/").trim_end_matches(".csv");
+            if name != "care_level_limits" {
+                codes.insert(name.to_owned(), CodeTable::parse(name, &source)?);
+            }
+        }
+        let limits = parse_limits(&sources.whole("codes/care_level_limits.csv")?)?;
+        let all = |path| sources.each(path).collect::<Vec<SourceText<'_>>>();
+        let catalogue = Catalogue::parse(&all("findings.csv"), &all("details.csv"))?;
+        let rules = Rules::parse(&sources)?;
+        let spec = Spec { control, end, layouts, ids, codes, limits, catalogue, rules, sources };
         spec.check()?;
         Ok(spec)
     }
 
     fn check(&self) -> Result<(), DataError> {
-        crate::tables::check_recipient_layout(self.movement(), false)?;
-        crate::tables::check_recipient_layout(self.correction(), true)?;
+        for kind in RecordKind::ALL {
+            crate::tables::check_layout(kind, self.layout(kind))?;
+        }
         for layout in self.layouts.values().chain([&self.control, &self.end]) {
             for item in &layout.items {
                 if let Some(table) = item.codes.as_ref().filter(|t| !self.codes.contains_key(*t)) {
-                    let what = format!("item {}: there is no code table {table}", item.name);
-                    return Err(DataError::new(&layout.id, item.position as u64 + 1, what));
+                    let mut error = DataError::new(
+                        &layout.file,
+                        0,
+                        format!("item {}: there is no code table {table}", item.name),
+                    );
+                    error.line = item.position as u64 + 1;
+                    error.column = Some((8, "codes".to_owned()));
+                    return Err(error);
                 }
             }
         }
@@ -109,12 +109,7 @@ impl Spec {
 
     /// Digest of the data files: equal digests mean equal layouts, codes, rules and messages.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for (path, text) in &self.sources {
-            hash.update(format!("{path}\0{}\0", text.len()));
-            hash.update(text);
-        }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        self.sources.digest()
     }
 
     /// The Japanese label of an item, or its name where no layout has it.
@@ -127,32 +122,39 @@ impl Spec {
             .map_or(item, |i| &i.name_ja)
     }
 
+    /// The layout of a kind of record.
+    pub fn layout(&self, kind: RecordKind) -> &Layout {
+        &self.layouts[&self.ids[kind as usize]] // `parse` put one there for each
+    }
+
     /// The layout of recipient movements.
     pub fn movement(&self) -> &Layout {
-        &self.layouts[&self.movement_id] // `parse` took the id from there
+        self.layout(RecordKind::RecipientMovement)
     }
 
     /// The layout of recipient corrections.
     pub fn correction(&self) -> &Layout {
-        &self.layouts[&self.correction_id] // `parse` took the id from there
-    }
-}
-
-/// The id of the one layout that has all these items.
-fn id_of(layouts: &BTreeMap<String, Layout>, items: &[&str]) -> Result<String, DataError> {
-    let has_all = |layout: &&Layout| items.iter().all(|item| layout.column(item).is_some());
-    let mut found = layouts.values().filter(has_all);
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only.id.clone()),
-        _ => {
-            Err(DataError::new("layouts", 0, format!("one layout must have the items {}", items.join(", "))))
-        }
+        self.layout(RecordKind::RecipientCorrection)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::{Layer, Profile};
+    use crate::{Code, Severity};
+
+    fn with(files: &[(&str, &str)]) -> Result<Spec, DataError> {
+        let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        let layer = Layer { name: "mine".to_owned(), files: files.iter().map(own).collect() };
+        Spec::parse(Sources::embedded().with(layer))
+    }
+
+    fn embedded(path: &str) -> &'static str {
+        crate::data::FILES.iter().find(|(own, _)| *own == path).unwrap().1
+    }
+
+    const MOVEMENT: &str = "layouts/5311-recipient-movement.csv";
 
     #[test]
     fn the_embedded_data_is_whole() {
@@ -161,15 +163,55 @@ mod tests {
         assert_eq!(spec.correction().revisions(), [48, 62, 63, 68, 71, 78, 80]);
         assert_eq!(spec.movement().columns_for_keys(), 8);
         assert_eq!(spec.label("care_level"), "要介護状態区分コード");
+        let ids: Vec<&String> = spec.layouts.keys().collect();
+        assert_eq!(ids, ["5311", "5321", "5411", "5511", "5611", "5711"]);
+        assert_eq!(spec.layout(RecordKind::UnionMembershipMovement).repeating().len(), 2);
     }
 
     #[test]
-    fn a_broken_file_is_named_with_its_line() {
-        let mut sources = Spec::embedded().unwrap().sources;
-        let path = "layouts/5311-recipient-movement.csv";
-        let text = sources[path].replace("sex,性別コード,code,1", "sex,性別コード,kode,1");
-        sources.insert(path.to_owned(), text);
-        let error = Spec::parse(sources).unwrap_err();
-        assert_eq!((error.file.as_str(), error.line), (path, 12));
+    fn a_broken_file_is_named_with_line_and_column() {
+        let text = embedded(MOVEMENT).replace("sex,性別コード,code,1", "sex,性別コード,kode,1");
+        let error = with(&[(MOVEMENT, &text)]).unwrap_err();
+        assert_eq!((error.file.as_str(), error.line), (&*format!("mine/{MOVEMENT}"), 12));
+        assert!(error.to_string().contains("line 12, column 4 (kind): \"kode\" is not one of"), "{error}");
+        let text = embedded(MOVEMENT).replace(",sex,B", ",sexes,B");
+        let error = with(&[(MOVEMENT, &text)]).unwrap_err().to_string();
+        assert!(
+            error.contains("line 12, column 8 (codes): item sex: there is no code table sexes"),
+            "{error}"
+        );
+        let text = embedded(MOVEMENT).replace(",care_level,", ",level_of_care,");
+        assert!(with(&[(MOVEMENT, &text)]).unwrap_err().to_string().contains("care_level"));
+        let two =
+            [(MOVEMENT, embedded(MOVEMENT)), ("layouts/5399-recipient-movement.csv", embedded(MOVEMENT))];
+        assert!(with(&two).unwrap_err().to_string().contains("leave one"));
+        assert!(
+            with(&[("layouts/5321-recipient-movement.csv", embedded(MOVEMENT))]).is_err(),
+            "id used twice"
+        );
+    }
+
+    #[test]
+    fn an_exchange_id_is_replaced_by_the_name_of_the_file() {
+        let path = "layouts/5421-insurer-movement.csv";
+        let spec = with(&[(path, embedded("layouts/5411-insurer-movement.csv"))]).unwrap();
+        assert_eq!(spec.layout(RecordKind::InsurerMovement).id, "5421");
+        assert!(!spec.layouts.contains_key("5411"));
+        assert_ne!(spec.digest(), Spec::embedded().unwrap().digest());
+    }
+
+    #[test]
+    fn equal_texts_have_equal_digests_and_profiles_differ() {
+        let own = Spec::embedded().unwrap();
+        assert_eq!(with(&[(MOVEMENT, embedded(MOVEMENT))]).unwrap().digest(), own.digest());
+        let lenient = Spec::parse(Sources::embedded().with_profile(Profile::Lenient)).unwrap();
+        assert_eq!(lenient.catalogue.severity(Code::F03), Severity::Warning);
+        assert!(lenient.rules.line_end_texts.contains(&"\r\n".to_owned()));
+        assert_eq!(lenient.catalogue.entry(Code::F03).message_ja, own.catalogue.entry(Code::F03).message_ja);
+        assert_ne!(lenient.digest(), own.digest());
+        assert_eq!(
+            Spec::parse(Sources::embedded().with_profile(Profile::Strict)).unwrap().digest(),
+            own.digest()
+        );
     }
 }

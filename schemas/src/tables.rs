@@ -5,7 +5,9 @@
 //! every item stand in its field metadata; dates and months are `Date32`, integers `Int32`, counts and
 //! record numbers `Int64`, everything else plain `Utf8`.
 
-use crate::layout::{DataError, Item, Kind, Layout};
+use crate::csv_table::DataError;
+use crate::layout::{Item, Kind, Layout};
+use crate::record::{FactTable, RecordKind};
 use crate::spec::Spec;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashMap;
@@ -15,48 +17,49 @@ use std::sync::Arc;
 /// item `i` of [`stacked_items`].
 pub const MASK_BYTES: i32 = 16;
 
-/// Items of 5311 that identify a record instead of being stacked.
+/// Items that identify a record instead of being stacked.
 const IDENTITY: [&str; 7] =
     ["record_type", "record_no", "exchange_id", "movement_date", "movement_type", "insurer_no", "insured_no"];
 
-/// The items of layout 5311 whose values are stacked: all but the envelope columns and the key, in
-/// layout order. The first is `movement_reason`, the only one that is never inherited.
-pub fn stacked_items(spec: &Spec) -> Vec<&Item> {
-    spec.movement().items.iter().filter(|item| !IDENTITY.contains(&item.name.as_str())).collect()
+/// The items of a fact table whose values are kept one a record: all but the envelope columns, the key
+/// and repeating items, in the order of the layout that gives the table its items.
+pub fn fact_items(spec: &Spec, table: FactTable) -> Vec<&Item> {
+    let kept = |item: &&Item| !IDENTITY.contains(&item.name.as_str()) && !item.repeats();
+    spec.layout(table.kind()).items.iter().filter(kept).collect()
 }
 
-/// What the program relies on in a replaced recipient layout.
-pub(crate) fn check_recipient_layout(layout: &Layout, is_correction: bool) -> Result<(), DataError> {
-    let needed: &[&str] = if is_correction {
-        &["movement_date", "correction_date", "correction_type", "insurer_no", "insured_no"]
-    } else {
-        &[
-            "movement_date",
-            "movement_type",
-            "movement_reason",
-            "insurer_no",
-            "insured_no",
-            "care_level",
-            "certification_start_date",
-            "certification_end_date",
-        ]
-    };
-    for name in needed {
-        if layout.column(name).is_none() {
-            return Err(DataError::new(&layout.id, 0, format!("item {name} is missing")));
-        }
+/// The items of recipient movements whose values are stacked, as [`fact_items`]. The first is
+/// `movement_reason`, the only one that is never inherited.
+pub fn stacked_items(spec: &Spec) -> Vec<&Item> {
+    fact_items(spec, FactTable::Recipient)
+}
+
+/// What the program relies on in a replaced layout.
+pub(crate) fn check_layout(kind: RecordKind, layout: &Layout) -> Result<(), DataError> {
+    let fault = |line: u64, what: String| Err(DataError::new(&layout.file, line, what));
+    if let Some(missing) = kind.needed_items().iter().find(|name| layout.column(name).is_none()) {
+        return fault(0, format!("item {missing} is missing"));
     }
     let first = ["record_type", "record_no", "exchange_id"];
-    if layout.items.len() < 3 || first.iter().zip(&layout.items).any(|(name, item)| item.name != *name) {
-        return Err(DataError::new(
-            &layout.id,
-            2,
-            "the first items must be record_type, record_no, exchange_id",
-        ));
+    if first.iter().zip(&layout.items).any(|(name, item)| item.name != *name) {
+        return fault(2, "the first items must be record_type, record_no, exchange_id".to_owned());
     }
-    let stacked = layout.items.iter().filter(|item| !IDENTITY.contains(&item.name.as_str())).count();
-    if stacked > MASK_BYTES as usize * 8 {
-        return Err(DataError::new(&layout.id, 0, "more than 128 stacked items"));
+    let stacked = layout.items.iter().filter(|item| !IDENTITY.contains(&item.name.as_str()));
+    let stacked: Vec<&Item> = stacked.filter(|item| !item.repeats()).collect();
+    if stacked.len() > MASK_BYTES as usize * 8 {
+        return fault(0, "more than 128 stacked items".to_owned());
+    }
+    // The fold takes the first stacked item for the movement reason, which is never inherited.
+    if kind == RecordKind::RecipientMovement && stacked.first().is_none_or(|i| i.name != "movement_reason") {
+        return fault(0, "movement_reason must be the first item behind the key".to_owned());
+    }
+    let repeating: Vec<&str> = layout.repeating().iter().map(|item| item.name.as_str()).collect();
+    let wanted: &[&str] = match kind {
+        RecordKind::UnionMembershipMovement => &["member_insurer_no", "member_valid_from_date"],
+        _ => &[],
+    };
+    if repeating != wanted {
+        return fault(0, format!("the items that repeat must be: {}", wanted.join(", ")));
     }
     Ok(())
 }
@@ -75,7 +78,7 @@ pub fn item_field(item: &Item) -> Field {
     let mut about = HashMap::from([
         ("label_ja".to_owned(), item.name_ja.clone()),
         ("item_no".to_owned(), item.position.to_string()),
-        ("kind".to_owned(), format!("{:?}", item.kind).to_lowercase()),
+        ("kind".to_owned(), item.kind.name().to_owned()),
         ("width".to_owned(), item.width.to_string()),
         ("since".to_owned(), item.since.to_string()),
     ]);
@@ -94,17 +97,18 @@ pub fn own_field(name: &str, label_ja: &str, data_type: DataType) -> Field {
 /// Columns of [`fact_schema`] before the stacked items.
 pub const FACT_KEY_COLUMNS: usize = 14;
 
-/// One accepted record of 5311 or 5321, as the log and the ledger keep it. All three states of an item
-/// survive: value = bit in `given` and a value; clear mark = bit in `cleared`; blank = neither.
+/// One accepted record, as the log and the ledger keep it. All three states of an item survive: value =
+/// bit in `given` and a value; clear mark = bit in `cleared`; blank = neither.
 ///
 /// `is_correction` tells 5321 from 5311; `change_type` is the movement type of the one, the correction
 /// type of the other. `file_seq` is the file's number in the ledger (0 in the log). `extra_items` is
-/// the unknown tail of a longer row, the bytes as they came.
-pub fn fact_schema(spec: &Spec) -> SchemaRef {
+/// the unknown tail of a longer row, the bytes as they came. Only recipients have an `insured_no`.
+/// Memberships have two lists of equal lengths besides, `member_insurer_no` and `member_valid_from_date`.
+pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
     let required = |name: &str, t: DataType| Field::new(name, t, false);
     let mut fields = vec![
         required("insurer_no", DataType::Utf8),
-        required("insured_no", DataType::Utf8),
+        Field::new("insured_no", DataType::Utf8, table != FactTable::Recipient),
         required("movement_date", DataType::Date32),
         required("is_correction", DataType::Boolean),
         required("change_type", DataType::Utf8),
@@ -119,7 +123,12 @@ pub fn fact_schema(spec: &Spec) -> SchemaRef {
         required("cleared", DataType::FixedSizeBinary(MASK_BYTES)),
     ];
     assert_eq!(fields.len(), FACT_KEY_COLUMNS, "the constant above counts these fields");
-    fields.extend(stacked_items(spec).into_iter().map(item_field));
+    fields.extend(fact_items(spec, table).into_iter().map(item_field));
+    let list = |item: &Item| {
+        let each = Field::new("item", item_type(item.kind), false);
+        item_field(item).with_data_type(DataType::List(Arc::new(each))).with_nullable(false)
+    };
+    fields.extend(spec.layout(table.kind()).repeating().iter().map(list));
     Arc::new(Schema::new(fields))
 }
 

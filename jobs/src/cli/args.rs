@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 use tsumiage_schemas::day::CalendarError;
+use tsumiage_schemas::sources::Profile;
 use tsumiage_schemas::{Day, Month, MonthRange};
 
 /// Stacks the movement files of Japan's long-term-care insurance and publishes what held for every
@@ -28,7 +29,7 @@ pub struct Common {
     /// Data folder
     #[arg(long, global = true, value_name = "DIR", default_value = "./data")]
     pub data: PathBuf,
-    /// Take-in day of new files [default: today in Japan]
+    /// Take-in day of new files; day of a closing or withdrawal [default: today in Japan]
     #[arg(long, global = true, value_name = "YYYY-MM-DD")]
     pub on: Option<Day>,
     /// Only what was known as of this processing month [default: all that is known]
@@ -41,6 +42,13 @@ pub struct Common {
     /// How blank items are filled [default: the settings', else arrival]
     #[arg(long, global = true, value_name = "MODE")]
     pub inheritance: Option<InheritanceArg>,
+    /// Folder of layouts, code tables, rules and severities that replace those built in
+    /// [default: the settings']
+    #[arg(long, global = true, value_name = "DIR")]
+    pub layouts: Option<PathBuf>,
+    /// How strictly files are read [default: the settings', else strict]
+    #[arg(long, global = true, value_name = "PROFILE")]
+    pub profile: Option<ProfileArg>,
     /// Snapshot to read: an id, or latest [default: latest]
     #[arg(long, global = true, value_name = "ID")]
     pub snapshot: Option<String>,
@@ -124,6 +132,24 @@ impl From<InheritanceArg> for Inheritance {
     }
 }
 
+/// `--profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArg {
+    /// As the exchange specification says.
+    Strict,
+    /// Accept what real senders are known to get wrong.
+    Lenient,
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(arg: ProfileArg) -> Profile {
+        match arg {
+            ProfileArg::Strict => Profile::Strict,
+            ProfileArg::Lenient => Profile::Lenient,
+        }
+    }
+}
+
 /// Files to take in.
 #[derive(Clone, Debug, Args)]
 pub struct Intake {
@@ -133,9 +159,20 @@ pub struct Intake {
     /// Files to take in
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Check rejected files again
+    /// Check rejected files again, and read again what was read with other layouts
     #[arg(long)]
     pub recheck: bool,
+    /// What the run is to leave behind.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// What a run leaves behind besides its report.
+#[derive(Clone, Debug, Args)]
+pub struct Reporting {
+    /// Write metrics for node_exporter's textfile collector here, also when the run fails
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// The commands.
@@ -146,9 +183,15 @@ pub enum Command {
     /// Only take in: archive, check, append to the log and ledger
     Ingest(Intake),
     /// Only resolve the ledger and publish a snapshot
-    Resolve,
-    /// What is in the data folder: files, months, newest snapshot, settings
+    Resolve(Reporting),
+    /// What is in the data folder: files, months open and closed, newest snapshot, who is missing, settings
     Status,
+    /// Close this processing month and all earlier ones; publishes what is frozen
+    Close(CloseArgs),
+    /// Take a file or record out of the stack (an event that is kept, never an erasure)
+    Withdraw(WithdrawArgs),
+    /// Ledger and snapshot again from the archive alone
+    Rebuild(Reporting),
     /// One person: every record, what changed, which record gave every item
     Timeline(TimelineArgs),
     /// Findings of a snapshot
@@ -159,6 +202,12 @@ pub enum Command {
         #[command(subcommand)]
         action: SnapshotsAction,
     },
+    /// Layouts, code tables and rules in force
+    Layouts {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: LayoutsAction,
+    },
     /// SQL over the published tables of a snapshot
     Query {
         /// The statement, e.g. "SELECT count(*) FROM recipient_month"
@@ -166,6 +215,26 @@ pub enum Command {
     },
     /// Realistic exchange files at any scale, deterministic by seed
     Synth(SynthArgs),
+}
+
+/// `close`.
+#[derive(Clone, Debug, Args)]
+pub struct CloseArgs {
+    /// Newest processing month to close; it must have begun
+    #[arg(value_name = "YYYY-MM")]
+    pub month: Month,
+}
+
+/// `withdraw`.
+#[derive(Clone, Debug, Args)]
+pub struct WithdrawArgs {
+    /// File id, or at least 8 characters of its beginning, and the position of a record if only that one is
+    /// meant (the control record is 1)
+    #[arg(value_name = "FILE_ID[:RECORD]")]
+    pub what: String,
+    /// Why: kept with the event; no names or insured numbers here
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `timeline`.
@@ -188,6 +257,10 @@ pub struct FindingsArgs {
     /// Only of this sender
     #[arg(long, value_name = "NO")]
     pub sender: Option<String>,
+    /// Write the error lists to send back into this folder: per sender a list and a summary (CSV, CP932);
+    /// made if missing, files of the same names are replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `snapshots`.
@@ -204,6 +277,21 @@ pub enum SnapshotsAction {
     Verify {
         /// Snapshot id [default: latest]
         id: Option<String>,
+    },
+}
+
+/// `layouts`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LayoutsAction {
+    /// All that is in force and where it comes from, or one file: `--format csv` gives its text, to edit
+    Show {
+        /// Exchange id, record name, code table or rules, e.g. 5311, control, care_level, periods, findings
+        name: Option<String>,
+    },
+    /// Check a folder, or what is in force: files, exchange ids, what it changes
+    Check {
+        /// Folder [default: --layouts, else the settings']
+        dir: Option<PathBuf>,
     },
 }
 
@@ -225,6 +313,9 @@ pub struct SynthArgs {
     /// Exact number of movements [default: what the lives give, about 10 a person]
     #[arg(long, value_name = "N")]
     pub movements: Option<u64>,
+    /// One record in so many has a movement date that is none
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub errors_every: Option<u64>,
     /// No corrections, late files or duplicates
     #[arg(long)]
     pub clean: bool,

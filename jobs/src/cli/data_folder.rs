@@ -8,7 +8,14 @@ use crate::stack::unit::EngineLimits;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_pipeline::layout_files::load_spec;
+use tsumiage_schemas::sources::Profile;
 use tsumiage_schemas::{Day, Spec};
+
+/// Another run holds the data folder's lock.
+#[derive(Debug, thiserror::Error)]
+#[error("another run is at work in {0}; wait for it to end and run again")]
+pub struct Busy(String);
 
 /// A data folder with its settings in force.
 pub struct DataFolder {
@@ -20,6 +27,8 @@ pub struct DataFolder {
     pub spec: Spec,
     /// Digest of them.
     pub layouts: String,
+    /// Whether they are those of the settings.
+    by_settings: bool,
     /// Held as long as this value lives; released by the system if the process dies.
     _lock: Option<File>,
 }
@@ -31,22 +40,25 @@ impl DataFolder {
     /// It cannot be made or written, or another run holds it.
     pub fn to_write(common: &Common) -> anyhow::Result<DataFolder> {
         let months = common.range()?;
+        let given = Reading::of(common)?;
         disk::make_folder(&common.data)?;
         let path = common.data.canonicalize().map_err(io(&common.data))?;
         let lock = lock(&path)?;
-        let settings = match Settings::read(&path)? {
-            Some(settings) => settings,
-            None => {
-                let settings = Settings {
-                    inheritance: common.inheritance.map(Into::into).unwrap_or_default(),
-                    months,
-                    ..Settings::default()
-                };
-                settings.write(&path)?;
-                settings
-            }
-        };
-        DataFolder::new(path, settings, Some(lock))
+        tsumiage_pipeline::rebuild::carry_on(&path)?;
+        let kept = Settings::read(&path)?;
+        let is_first = kept.is_none();
+        let settings = kept.unwrap_or_else(|| Settings {
+            inheritance: common.inheritance.map(Into::into).unwrap_or_default(),
+            months,
+            profile: common.profile.map(Into::into).unwrap_or_default(),
+            layouts: given.layouts.clone(),
+            ..Settings::default()
+        });
+        let folder = DataFolder::new(path, settings, given, Some(lock))?;
+        if is_first {
+            folder.settings.write(&folder.path)?; // only now: broken layouts are not kept
+        }
+        Ok(folder)
     }
 
     /// Opens a data folder to read.
@@ -61,13 +73,21 @@ impl DataFolder {
         }
         let path = common.data.canonicalize().map_err(io(&common.data))?;
         let settings = Settings::read(&path)?.unwrap_or_default();
-        DataFolder::new(path, settings, None)
+        DataFolder::new(path, settings, Reading::of(common)?, None)
     }
 
-    fn new(path: PathBuf, settings: Settings, lock: Option<File>) -> anyhow::Result<DataFolder> {
-        let spec = Spec::embedded()?;
+    fn new(
+        path: PathBuf,
+        settings: Settings,
+        given: Reading,
+        lock: Option<File>,
+    ) -> anyhow::Result<DataFolder> {
+        let profile = given.profile.unwrap_or(settings.profile);
+        let own_layouts = given.layouts.as_ref().or(settings.layouts.as_ref());
+        let spec = load_spec(profile, own_layouts.map(PathBuf::as_path))?;
         let layouts = spec.digest();
-        Ok(DataFolder { path, settings, spec, layouts, _lock: lock })
+        let by_settings = profile == settings.profile && own_layouts == settings.layouts.as_ref();
+        Ok(DataFolder { path, settings, spec, layouts, by_settings, _lock: lock })
     }
 
     /// Limits of the engine by the settings.
@@ -94,10 +114,40 @@ impl DataFolder {
 
     /// Whether a request is what the settings say, so that its snapshot becomes `latest`.
     pub fn is_by_settings(&self, request: &ResolveRequest) -> bool {
-        request.as_of.is_none()
+        self.by_settings
+            && request.as_of.is_none()
             && request.inheritance == self.settings.inheritance
             && request.months == self.settings.months
     }
+}
+
+/// How a command line wants files to be read.
+struct Reading {
+    profile: Option<Profile>,
+    /// Absolute.
+    layouts: Option<PathBuf>,
+}
+
+impl Reading {
+    fn of(common: &Common) -> Result<Reading, Usage> {
+        let absolute = |folder: &PathBuf| {
+            let gone = |_| Usage(format!("there is no folder {}; check --layouts", folder.display()));
+            folder.canonicalize().map_err(gone)
+        };
+        let layouts = common.layouts.as_ref().map(absolute).transpose()?;
+        Ok(Reading { profile: common.profile.map(Into::into), layouts })
+    }
+}
+
+/// The layouts a command line or else the settings name, for commands that need no data folder.
+///
+/// # Errors
+/// A file is broken, or the settings cannot be read.
+pub fn spec_in_force(common: &Common) -> anyhow::Result<Spec> {
+    let settings = Settings::read(&common.data)?.unwrap_or_default();
+    let given = Reading::of(common)?;
+    let folder = given.layouts.or(settings.layouts);
+    Ok(load_spec(given.profile.unwrap_or(settings.profile), folder.as_deref())?)
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {
@@ -105,9 +155,7 @@ fn lock(data: &Path) -> anyhow::Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            anyhow::bail!("another run is at work in {}; wait for it to end and run again", data.display())
-        }
+        Err(TryLockError::WouldBlock) => Err(Busy(data.display().to_string()).into()),
         Err(TryLockError::Error(error)) => Err(DiskError::new(&path, error).into()),
     }
 }

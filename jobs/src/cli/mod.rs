@@ -4,16 +4,21 @@
 //! records, 64 wrong usage.
 
 pub mod args;
+mod close;
 pub mod console;
 mod data_folder;
 mod findings;
+mod layouts;
 mod nightly;
 mod output;
 mod query;
+mod rebuild;
 mod snapshots;
 mod status;
+mod summary;
 mod synth;
 mod timeline;
+mod withdraw;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -84,6 +89,7 @@ fn is_closed_pipe(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
+/// An error with its causes, as one line.
 fn one_line(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
@@ -98,7 +104,12 @@ fn one_line(error: &anyhow::Error) -> String {
 /// What the parser says, as one line: its first, its tips, and where to read more.
 fn usage_line(text: &str) -> String {
     let line = |line: &str| line.trim().trim_start_matches("error: ").to_owned();
-    let mut parts: Vec<String> = text.lines().take(1).map(line).collect();
+    // What is missing or possible stands on indented lines below the first.
+    let mut first: String = text.lines().take(1).map(line).collect();
+    for below in text.lines().skip(1).take_while(|l| l.starts_with("  ")) {
+        first = format!("{first} {}", below.trim());
+    }
+    let mut parts = vec![first];
     parts.extend(text.lines().map(str::trim).filter(|l| l.starts_with("tip:")).map(line));
     parts.push("see `tsumiage --help`".to_owned());
     parts.join("; ")
@@ -106,7 +117,10 @@ fn usage_line(text: &str) -> String {
 
 /// The first option given that the command would ignore: an answer to another question than was asked.
 fn ignored_option(cli: &Cli) -> Option<&'static str> {
-    use Command::{Findings, Ingest, Nightly, Query, Resolve, Snapshots, Status, Synth, Timeline};
+    use Command::{
+        Close, Findings, Ingest, Layouts, Nightly, Query, Rebuild, Resolve, Snapshots, Status, Synth,
+        Timeline, Withdraw,
+    };
     let common = &cli.common;
     let given = [
         ("--on", common.on.is_some()),
@@ -114,17 +128,30 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         ("--months", common.months.is_some()),
         ("--inheritance", common.inheritance.is_some()),
         ("--snapshot", common.snapshot.is_some()),
+        ("--layouts", common.layouts.is_some()),
+        ("--profile", common.profile.is_some()),
     ];
     let used: &[&str] = match &cli.command {
-        Nightly(_) => &["--on", "--as-of", "--months", "--inheritance"],
-        Ingest(_) => &["--on", "--months", "--inheritance"],
-        Resolve => &["--as-of", "--months", "--inheritance"],
-        Timeline(_) => &["--as-of", "--inheritance"],
-        Findings(_) | Query { .. } => &["--snapshot"],
+        Nightly(_) => &["--on", "--as-of", "--months", "--inheritance", "--layouts", "--profile"],
+        Ingest(_) => &["--on", "--months", "--inheritance", "--layouts", "--profile"],
+        Resolve(_) => &["--as-of", "--months", "--inheritance", "--layouts", "--profile"],
+        Timeline(_) => &["--as-of", "--inheritance", "--layouts", "--profile"],
+        Findings(_) | Query { .. } => &["--snapshot", "--layouts"],
+        Withdraw(_) => &["--on"],
+        Close(_) => &["--on", "--layouts", "--profile"],
         Synth(_) => &["--months"],
+        Rebuild(_) | Layouts { .. } => &["--layouts", "--profile"],
         Status | Snapshots { .. } => &[],
     };
     given.into_iter().find(|(name, given)| *given && !used.contains(name)).map(|(name, _)| name)
+}
+
+/// Refuses what only makes sense where something arrived already.
+fn expect_data_folder(common: &args::Common) -> Result<(), Usage> {
+    if common.data.join("archive").is_dir() {
+        return Ok(());
+    }
+    Err(Usage(format!("{} is no data folder yet; check --data", common.data.display())))
 }
 
 fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
@@ -133,13 +160,17 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
     }
     let common = &cli.common;
     match &cli.command {
-        Command::Nightly(intake) => nightly::nightly(common, Some(intake), true, console),
-        Command::Ingest(intake) => nightly::nightly(common, Some(intake), false, console),
-        Command::Resolve => nightly::nightly(common, None, true, console),
+        Command::Nightly(intake) => nightly::nightly(common, intake, console),
+        Command::Ingest(intake) => nightly::ingest(common, intake, console),
+        Command::Resolve(reporting) => nightly::resolve_only(common, reporting, console),
+        Command::Withdraw(args) => withdraw::withdraw(common, args, console),
+        Command::Close(args) => close::close(common, args, console),
+        Command::Rebuild(reporting) => rebuild::rebuild_all(common, reporting, console),
         Command::Status => status::status(common, console),
         Command::Timeline(args) => timeline::timeline(common, args, console),
         Command::Findings(args) => findings::findings(common, args, console),
         Command::Snapshots { action } => snapshots::snapshots(common, action, console),
+        Command::Layouts { action } => layouts::layouts(common, action, console),
         Command::Query { sql } => query::query(common, sql, console),
         Command::Synth(args) => synth::synth(common, args, console),
     }

@@ -1,13 +1,15 @@
 //! `nightly`, `ingest`, `resolve`: the main job and its two halves.
 
-use super::args::{Common, Intake};
+use super::args::{Common, Intake, Reporting};
 use super::console::{Console, Progress};
-use super::data_folder::{DataFolder, today_in_japan};
-use super::{Exit, Usage};
-use crate::publish::snapshot::{Snapshot, Snapshots};
-use crate::published::file_standings;
-use crate::resolve::{Resolved, Workplace, resolve};
+use super::data_folder::{Busy, DataFolder, today_in_japan};
+use super::{Exit, Usage, one_line, summary};
+use crate::publish::snapshot::Snapshots;
+use crate::published::{Standing, file_standings};
+use crate::report::{Run, outcome_word};
+use crate::resolve::{ResolveRequest, Resolved, Workplace, readable, resolve};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -16,62 +18,185 @@ use tsumiage_pipeline::reader::Compiled;
 use tsumiage_pipeline::take_in::{FileOutcome, TakeInOptions, Watch, inbox_files, take_in};
 use tsumiage_schemas::Code;
 
-/// Takes in (if files are given) and resolves (if wanted).
-pub fn nightly(
+/// What a run is to do.
+struct Job<'a> {
+    command: &'static str,
+    common: &'a Common,
+    input: Input<'a>,
+    resolves: bool,
+}
+
+/// Where the facts of a run come from.
+enum Input<'a> {
+    /// The ledger as it is.
+    Ledger,
+    /// Files to take in.
+    Files(&'a Intake, Vec<PathBuf>),
+    /// A ledger made again.
+    Again(&'a Again<'a>),
+}
+
+/// Makes the ledger again; gives it and what became of every file.
+pub type Again<'a> = dyn Fn(&DataFolder) -> anyhow::Result<(Ledger, Vec<FileOutcome>)> + Sync + 'a;
+
+/// What a run came to.
+struct End {
+    exit: Exit,
+    resolved: Option<Resolved>,
+}
+
+/// Takes in, resolves and publishes.
+pub fn nightly(common: &Common, intake: &Intake, console: &Console<'_>) -> anyhow::Result<Exit> {
+    let files = files_of(intake)?;
+    let job = Job { command: "nightly", common, input: Input::Files(intake, files), resolves: true };
+    run(&job, &intake.reporting, console)
+}
+
+/// Only takes in.
+pub fn ingest(common: &Common, intake: &Intake, console: &Console<'_>) -> anyhow::Result<Exit> {
+    let files = files_of(intake)?;
+    let job = Job { command: "ingest", common, input: Input::Files(intake, files), resolves: false };
+    run(&job, &intake.reporting, console)
+}
+
+/// Only resolves and publishes.
+pub fn resolve_only(common: &Common, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
+    run(&Job { command: "resolve", common, input: Input::Ledger, resolves: true }, reporting, console)
+}
+
+/// Makes the ledger again, then resolves and publishes: one run with one report.
+pub fn rebuild(
     common: &Common,
-    intake: Option<&Intake>,
-    with_resolve: bool,
+    reporting: &Reporting,
+    again: &Again<'_>,
     console: &Console<'_>,
 ) -> anyhow::Result<Exit> {
-    let files = intake.map(files_of).transpose()?;
-    let from_inbox = intake.is_some_and(|intake| intake.inbox.is_some() || !intake.files.is_empty());
-    if !from_inbox && !common.data.join("archive").is_dir() {
-        let data = common.data.display();
-        return Err(Usage(format!(
-            "{data} is no data folder yet and there is no file to take in; check --data"
-        ))
-        .into());
+    run(&Job { command: "rebuild", common, input: Input::Again(again), resolves: true }, reporting, console)
+}
+
+fn run(job: &Job<'_>, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
+    let data = &job.common.data;
+    let from_inbox = match &job.input {
+        Input::Files(intake, files) => intake.inbox.is_some() || !files.is_empty(),
+        Input::Ledger | Input::Again(_) => false,
+    };
+    if !from_inbox && !data.join("archive").is_dir() {
+        let what = "is no data folder yet and there is no file to take in; check --data";
+        return Err(Usage(format!("{} {what}", data.display())).into());
     }
-    let folder = DataFolder::to_write(common)?;
-    let request = folder.request(common)?;
+    let mut run = Run::begin(job.command, data);
+    let (folder, end) = match DataFolder::to_write(job.common) {
+        Ok(folder) => {
+            let end = work(job, &folder, &mut run, console);
+            (Some(folder), end)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    // Wrong usage and a run that has to wait outside are no runs: they leave the last one's report alone.
+    if end.as_ref().is_err_and(|e| e.is::<Usage>() || e.is::<Busy>()) {
+        return end.map(|end| end.exit);
+    }
+    let (code, error) = match &end {
+        Ok(End { exit: Exit::Done, .. }) => (0, None),
+        Ok(End { exit: Exit::Rejected, .. }) => (2, None),
+        Err(error) => (1, Some(one_line(error))),
+    };
+    summary::written(&run.finish(code, error, reporting.metrics_file.as_deref()), console);
+    drop(folder); // held until the report is written, so that reports are in the order of runs
+    let End { exit, resolved } = end?;
+    if let Some(resolved) = &resolved {
+        summary::snapshot(resolved, console);
+    }
+    Ok(exit)
+}
+
+/// The run itself, by the one who holds the lock.
+fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>) -> anyhow::Result<End> {
+    let request = folder.request(job.common)?;
+    run.options(&request, &folder.layouts);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(folder.settings.threads).build()?;
     pool.install(|| {
-        let mut ledger = Ledger::open(&folder.path)?;
-        let outcomes = match (&files, intake) {
-            (Some(files), Some(intake)) => {
-                taken_in(files, intake.recheck, &folder, &mut ledger, common, console)?
-            }
-            _ => Vec::new(),
-        };
+        let (ledger, outcomes) = ledger_of(job, folder, run, console)?;
+        run.ledger(&ledger);
         let snapshots = Snapshots::open(&folder.path)?;
-        if !with_resolve {
-            // Stacking may have rejected records of files seen before; the newest snapshot knows.
-            let latest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
-            return exit_of(&outcomes, latest.as_ref(), console);
+        if job.resolves {
+            let resolved = resolved(folder, &ledger, &snapshots, &request, run, console)?;
+            let mut standings = BTreeMap::new();
+            if !outcomes.is_empty() {
+                standings = file_standings(&resolved.snapshot)?;
+                run.standings(&outcomes, &standings);
+            }
+            let exit = exit_of(&outcomes, &standings, console);
+            return Ok(End { exit, resolved: Some(resolved) });
         }
-        let place = Workplace {
-            data: &folder.path,
-            ledger: &ledger,
-            spec: &folder.spec,
-            layouts: &folder.layouts,
-            limits: folder.limits(),
-            settings: folder.settings.for_manifest(),
-        };
-        let progress = console.progress("resolve and publish", "facts");
-        let resolved = resolve(&place, &request, &|done, total| progress.at(done, total))?;
-        drop(progress);
-        if folder.is_by_settings(&request) {
-            snapshots.set_latest(&resolved.snapshot.manifest.id)?;
-        } else {
-            console.note("published, but not as latest: made with other options than settings.toml");
+        // Stacking may have rejected records of files seen before; the newest snapshot knows. Of files
+        // read now it knows nothing yet.
+        let latest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
+        let mut standings = latest.as_ref().map(file_standings).transpose()?.unwrap_or_default();
+        for outcome in outcomes.iter().filter(|o| !o.duplicate) {
+            standings.remove(&outcome.file_id);
         }
-        report_resolved(&resolved, console);
-        let exit = exit_of(&outcomes, Some(&resolved.snapshot), console)?;
-        report_snapshot(&resolved, console);
-        Ok(exit)
+        run.standings(&outcomes, &standings);
+        Ok(End { exit: exit_of(&outcomes, &standings, console), resolved: None })
     })
 }
 
+/// The ledger to resolve, and what became of the files given to the run.
+fn ledger_of(
+    job: &Job<'_>,
+    folder: &DataFolder,
+    run: &mut Run,
+    console: &Console<'_>,
+) -> anyhow::Result<(Ledger, Vec<FileOutcome>)> {
+    if let Input::Again(again) = &job.input {
+        let begun = Instant::now();
+        let (ledger, outcomes) = again(folder)?;
+        run.rebuilt(&outcomes, begun.elapsed().as_secs_f64());
+        return Ok((ledger, Vec::new()));
+    }
+    let mut ledger = Ledger::open(&folder.path)?;
+    readable(&ledger, &folder.spec)?;
+    run.ledger(&ledger);
+    let outcomes = match &job.input {
+        Input::Files(intake, files) => {
+            taken_in(intake, files, job.common, folder, &mut ledger, run, console)?
+        }
+        Input::Ledger | Input::Again(_) => Vec::new(),
+    };
+    Ok((ledger, outcomes))
+}
+
+fn resolved(
+    folder: &DataFolder,
+    ledger: &Ledger,
+    snapshots: &Snapshots,
+    request: &ResolveRequest,
+    run: &mut Run,
+    console: &Console<'_>,
+) -> anyhow::Result<Resolved> {
+    let place = Workplace {
+        data: &folder.path,
+        ledger,
+        spec: &folder.spec,
+        layouts: &folder.layouts,
+        limits: folder.limits(),
+        settings: folder.settings.for_manifest(),
+    };
+    let progress = console.progress("resolve and publish", "facts");
+    let resolved = resolve(&place, request, &|done, total| progress.at(done, total))?;
+    drop(progress);
+    let latest = folder.is_by_settings(request);
+    if latest {
+        snapshots.set_latest(&resolved.snapshot.manifest.id)?;
+    } else {
+        console.note("published, but not as latest: made with other options than settings.toml");
+    }
+    run.resolved(&resolved, latest);
+    summary::resolved(&resolved, console);
+    Ok(resolved)
+}
+
+/// The files to take in, the inbox's first.
 fn files_of(intake: &Intake) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = match &intake.inbox {
         None => Vec::new(),
@@ -110,7 +235,7 @@ impl Watch for Watcher<'_, '_> {
             "event": "file",
             "name": outcome.name,
             "file_id": outcome.file_id,
-            "outcome": word(outcome),
+            "outcome": outcome_word(outcome),
             "records": outcome.records,
             "accepted": outcome.accepted,
             "rejected": outcome.rejected,
@@ -121,30 +246,25 @@ impl Watch for Watcher<'_, '_> {
     }
 }
 
-fn word(outcome: &FileOutcome) -> &'static str {
-    match (outcome.duplicate, outcome.file_rejected) {
-        (true, _) => "duplicate",
-        (false, true) => "rejected",
-        (false, false) => "taken_in",
-    }
-}
-
 fn taken_in(
+    intake: &Intake,
     files: &[PathBuf],
-    recheck: bool,
+    common: &Common,
     folder: &DataFolder,
     ledger: &mut Ledger,
-    common: &Common,
+    run: &mut Run,
     console: &Console<'_>,
 ) -> anyhow::Result<Vec<FileOutcome>> {
     let begun = Instant::now();
+    let taken_in_on = common.on.unwrap_or_else(today_in_japan);
+    run.takes_in_on(taken_in_on);
     let compiled = Compiled::new(std::sync::Arc::new(folder.spec.clone()));
     let options = TakeInOptions {
         data: &folder.path,
         compiled: &compiled,
         layouts: &folder.layouts,
-        taken_in_on: common.on.unwrap_or_else(today_in_japan),
-        recheck,
+        taken_in_on,
+        recheck: intake.recheck,
         batch_rows: folder.settings.batch_rows,
         memory_bytes: folder.settings.memory_mib << 19, // half: the other half is for sorting a run
     };
@@ -161,7 +281,9 @@ fn taken_in(
             &outcome.file_id[..12]
         ));
     }
-    report_taken_in(&outcomes, begun.elapsed().as_secs_f64(), console);
+    let seconds = begun.elapsed().as_secs_f64();
+    run.taken_in(&outcomes, seconds);
+    summary::taken_in(&outcomes, seconds, console);
     Ok(outcomes)
 }
 
@@ -170,88 +292,8 @@ fn folder_errors(outcome: &FileOutcome) -> String {
     if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) }
 }
 
-fn report_taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
-    let new = || outcomes.iter().filter(|o| !o.duplicate);
-    let sum = |f: &dyn Fn(&FileOutcome) -> i64| new().map(f).sum::<i64>();
-    let (taken, rejected) =
-        (new().filter(|o| !o.file_rejected).count(), new().filter(|o| o.file_rejected).count());
-    let duplicate = outcomes.iter().filter(|o| o.duplicate).count();
-    let (records, accepted) = (sum(&|o| o.records), sum(&|o| o.accepted));
-    let (refused, warned) = (sum(&|o| o.rejected), sum(&|o| o.warned));
-    let bytes: u64 = new().map(|o| o.bytes).sum();
-    if console.json {
-        return console.event(&json!({
-            "event": "taken_in",
-            "files": {"taken_in": taken, "duplicate": duplicate, "rejected": rejected},
-            "records": {"found": records, "accepted": accepted, "rejected": refused, "warned": warned},
-            "bytes": bytes,
-            "seconds": seconds,
-            "records_per_second": rate(records, seconds),
-        }));
-    }
-    console.report(&format!(
-        "files      {taken} taken in, {duplicate} duplicate, {rejected} rejected\n\
-         records    {records} found: {accepted} accepted, {refused} rejected, {warned} warned\n\
-         take in    {seconds:.2} s, {} records/s, {:.1} MB\n",
-        rate(records, seconds),
-        bytes as f64 / 1e6,
-    ));
-}
-
-fn rate(count: i64, seconds: f64) -> u64 {
-    if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 }
-}
-
-fn report_resolved(resolved: &Resolved, console: &Console<'_>) {
-    let manifest = &resolved.snapshot.manifest;
-    let stats = &resolved.stats;
-    if console.json {
-        return console.event(&json!({"event": "resolved", "new": resolved.is_new, "stats": stats}));
-    }
-    if !resolved.is_new && stats.facts == 0 {
-        return console.report(&format!("resolve    nothing changed, {} stands\n", manifest.id));
-    }
-    let (facts, rows) = (stats.facts as i64, stats.month_rows as i64);
-    let table = |name: &str| manifest.tables.get(name).map_or(0, |t| t.rows);
-    console.report(&format!(
-        "resolve    {} streams of {} records; {:.2} s wall\n\
-         \u{20} stack    {:.2} s busy, {} records/s\n\
-         \u{20} publish  {:.2} s busy, {} rows/s\n\
-         publish    {} months, {} rows; history {} rows, findings {}\n",
-        stats.streams,
-        facts,
-        stats.wall_seconds,
-        stats.stack_seconds,
-        rate(facts, stats.stack_seconds),
-        stats.publish_seconds,
-        rate(rows, stats.publish_seconds),
-        stats.months,
-        rows,
-        table("recipient_history"),
-        table("findings"),
-    ));
-}
-
-fn report_snapshot(resolved: &Resolved, console: &Console<'_>) {
-    let id = &resolved.snapshot.manifest.id;
-    let path = resolved.snapshot.path.display().to_string();
-    if console.json {
-        console.event(&json!({"event": "snapshot", "id": id, "path": path, "new": resolved.is_new}));
-    } else {
-        console.report(&format!("snapshot {id} {path}\n"));
-    }
-}
-
 /// 2 if a file of this run is rejected or has rejected records, by reader or by stacking; says which.
-fn exit_of(
-    outcomes: &[FileOutcome],
-    snapshot: Option<&Snapshot>,
-    console: &Console<'_>,
-) -> anyhow::Result<Exit> {
-    if outcomes.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let standings = snapshot.map(file_standings).transpose()?.unwrap_or_default();
+fn exit_of(outcomes: &[FileOutcome], standings: &BTreeMap<String, Standing>, console: &Console<'_>) -> Exit {
     let mut exit = Exit::Done;
     for outcome in outcomes {
         let rejected = standings.get(&outcome.file_id).map_or(outcome.rejected, |s| s.rejected);
@@ -266,5 +308,5 @@ fn exit_of(
             console.event(&json!({"event": "rejected_records", "name": name, "file_id": outcome.file_id, "rejected": rejected}));
         }
     }
-    Ok(exit)
+    exit
 }

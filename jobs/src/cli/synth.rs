@@ -23,6 +23,7 @@ pub fn synth(common: &Common, args: &SynthArgs, console: &Console<'_>) -> anyhow
         seed: args.seed,
         movements: args.movements,
         corrections: !args.clean,
+        errors_every: args.errors_every,
         ..SynthOptions::default()
     };
     let begun = Instant::now();

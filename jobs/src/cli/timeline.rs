@@ -5,7 +5,7 @@ use super::console::Console;
 use super::data_folder::DataFolder;
 use super::{Exit, Usage};
 use crate::facts::KnownFiles;
-use crate::resolve::{ResolveRequest, units};
+use crate::resolve::{ResolveRequest, readable, units};
 use crate::stack::unit::{EngineLimits, StackRequest, Unit, engine, logical_plan, physical_plan};
 use crate::timeline::read::Reading;
 use crate::timeline::{Timeline, csv, table};
@@ -29,6 +29,7 @@ pub fn timeline(common: &Common, args: &TimelineArgs, console: &Console<'_>) -> 
     let folder = DataFolder::to_read(common)?;
     let request = folder.request(common)?;
     let ledger = Ledger::open(&folder.path)?;
+    readable(&ledger, &folder.spec)?;
     let timelines = tokio::runtime::Runtime::new()?.block_on(timelines(&folder, &ledger, &request, args))?;
     if timelines.is_empty() {
         let under = if args.holder.is_some() { " under this holder" } else { "" };
@@ -51,14 +52,16 @@ async fn timelines(
     request: &ResolveRequest,
     args: &TimelineArgs,
 ) -> anyhow::Result<Vec<Timeline>> {
-    let known = KnownFiles::new(ledger.files(), ledger.next_seq(), request.as_of);
+    let events = tsumiage_pipeline::events::read(&folder.path)?;
+    let known = KnownFiles::new(ledger, &events, request.as_of);
     // One person's facts never spill, so that reading needs no right to write into the data folder.
     let engine = engine(&EngineLimits { temp: std::env::temp_dir(), ..folder.limits() })?;
     let stacking = StackRequest {
-        facts: fact_schema(&folder.spec),
+        facts: fact_schema(&folder.spec, tsumiage_schemas::FactTable::Recipient),
         orders: Arc::new(known.orders.clone()),
         inheritance: request.inheritance,
         as_of: request.as_of,
+        left_out: known.left_out.clone(),
         insured_no: Some(args.insured.clone()),
         with_lineage: true,
     };

@@ -21,12 +21,28 @@ pub struct FileStanding {
     pub rejected: i64,
     /// Accepted records with a warning.
     pub warned: i64,
-    /// `accepted`, `partly_rejected` or `rejected`.
+    /// `accepted`, `partly_rejected`, `rejected` or `withdrawn`.
     pub status: &'static str,
 }
 
-/// How a file stands, given what stacking decided.
-pub fn standing(file: &FileEntry, counts: &FileCounts) -> FileStanding {
+/// A file to be published.
+#[derive(Clone, Debug)]
+pub struct StackedFile<'a> {
+    /// As taken in.
+    pub file: &'a FileEntry,
+    /// What stacking decided about its records.
+    pub counts: FileCounts,
+    /// Whether the whole file is withdrawn.
+    pub withdrawn: bool,
+}
+
+/// How a file stands, given what stacking decided. A withdrawn one was not stacked: its counts are those of
+/// its taking in.
+pub fn standing(StackedFile { file, counts, withdrawn }: &StackedFile<'_>) -> FileStanding {
+    if *withdrawn {
+        let FileEntry { accepted, rejected, warned, .. } = **file;
+        return FileStanding { accepted, rejected, warned, status: "withdrawn" };
+    }
     let rejected = file.rejected + counts.refused;
     let accepted = file.records - rejected;
     let status = if file.file_rejected || (accepted == 0 && rejected > 0) {
@@ -39,24 +55,21 @@ pub fn standing(file: &FileEntry, counts: &FileCounts) -> FileStanding {
     FileStanding { accepted, rejected, warned: counts.warned, status }
 }
 
-/// Writes `files/files.parquet`; `files` in the order of application, each with its counts.
+/// Writes `files/files.parquet`; `files` in the order of application.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn publish(
-    root: &Path,
-    files: &[(&FileEntry, FileCounts)],
-) -> Result<(PublishedFile, RowsDigest), DiskError> {
+pub fn publish(root: &Path, files: &[StackedFile<'_>]) -> Result<(PublishedFile, RowsDigest), DiskError> {
     let schema = files_schema();
     let text = |f: &dyn Fn(&FileEntry) -> Option<String>| -> ArrayRef {
-        Arc::new(files.iter().map(|(file, _)| f(file)).collect::<StringArray>())
+        Arc::new(files.iter().map(|stacked| f(stacked.file)).collect::<StringArray>())
     };
     let number = |f: &dyn Fn(&FileEntry, &FileStanding) -> i64| -> ArrayRef {
-        let values = files.iter().map(|(file, counts)| f(file, &standing(file, counts)));
+        let values = files.iter().map(|stacked| f(stacked.file, &standing(stacked)));
         Arc::new(Int64Array::from_iter_values(values))
     };
-    let month = files.iter().map(|(file, _)| file.processing_month.map(|m| m.first_day().0));
-    let day = files.iter().map(|(file, _)| Some(file.arrival.taken_in_on.0));
+    let month = files.iter().map(|stacked| stacked.file.processing_month.map(|m| m.first_day().0));
+    let day = files.iter().map(|stacked| Some(stacked.file.arrival.taken_in_on.0));
     let columns = vec![
         text(&|file| Some(file.arrival.file_id.clone())),
         text(&|file| Some(file.arrival.name.clone())),
@@ -68,9 +81,7 @@ pub fn publish(
         number(&|_, standing| standing.accepted),
         number(&|_, standing| standing.rejected),
         number(&|_, standing| standing.warned),
-        Arc::new(StringArray::from_iter_values(
-            files.iter().map(|(file, counts)| standing(file, counts).status),
-        )),
+        Arc::new(StringArray::from_iter_values(files.iter().map(|stacked| standing(stacked).status))),
     ];
     let batch =
         RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|e| DiskError::invalid(root, e))?;

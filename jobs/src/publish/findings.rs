@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::ledger::FileEntry;
+use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::tables::findings_schema;
 use tsumiage_schemas::{Code, Day, Finding, Month, Severity, Spec};
 
@@ -39,7 +40,7 @@ pub struct Spool<'a> {
     writer: ArrowWriter<File>,
     path: std::path::PathBuf,
     rows: Rows,
-    any: bool,
+    tally: Tally,
 }
 
 #[derive(Default)]
@@ -70,7 +71,7 @@ impl<'a> Spool<'a> {
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(SPOOL_ROWS)).build();
         let writer =
             ArrowWriter::try_new(file, spool_schema(), Some(properties)).map_err(disk::parquet(&path))?;
-        Ok(Spool { spec, writer, path, rows: Rows::default(), any: false })
+        Ok(Spool { spec, writer, path, rows: Rows::default(), tally: Tally::default() })
     }
 
     /// Adds a finding about a file with its place in the order of application.
@@ -102,7 +103,7 @@ impl<'a> Spool<'a> {
             builder.append_option(text);
         }
         rows.len += 1;
-        self.any = true;
+        self.tally.add(finding);
         if rows.len >= SPOOL_ROWS { self.flush() } else { Ok(()) }
     }
 
@@ -134,7 +135,7 @@ impl<'a> Spool<'a> {
         self.writer.write(&batch).map_err(disk::parquet(&self.path))
     }
 
-    /// Sorts everything into `findings/findings.parquet` of the snapshot.
+    /// Sorts everything into `findings/findings.parquet` of the snapshot; gives the counts by code too.
     ///
     /// # Errors
     /// Sorting or writing fails.
@@ -142,12 +143,12 @@ impl<'a> Spool<'a> {
         mut self,
         engine: &SessionState,
         root: &Path,
-    ) -> anyhow::Result<(PublishedFile, RowsDigest)> {
+    ) -> anyhow::Result<(PublishedFile, RowsDigest, Tally)> {
         self.flush()?;
         self.writer.close().map_err(disk::parquet(&self.path))?;
         let schema = findings_schema();
         let mut file = TableFile::create(root, "findings/findings.parquet", &schema, &LAYOUT)?;
-        if self.any {
+        if self.tally.entries().next().is_some() {
             let context = SessionContext::new_with_state(engine.clone());
             // As a table of its own: a path as text would be read as a pattern.
             let run =
@@ -169,7 +170,8 @@ impl<'a> Spool<'a> {
             }
         }
         std::fs::remove_file(&self.path).map_err(io(&self.path))?;
-        Ok(file.finish()?)
+        let (file, digest) = file.finish()?;
+        Ok((file, digest, self.tally))
     }
 }
 

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::Month;
 
 /// What was asked for; together with the facts it determines every Parquet file.
@@ -57,6 +58,9 @@ pub struct SnapshotManifest {
     pub content_digest: String,
     /// Tables.
     pub tables: BTreeMap<String, TableEntry>,
+    /// Findings of the snapshot, counted by code and severity.
+    #[serde(default)]
+    pub findings_by_code: Tally,
     /// All files but this one, by path.
     pub files: Vec<PublishedFile>,
 }

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tsumiage_schemas::{Code, Finding};
+use tsumiage_schemas::tables::FACT_KEY_COLUMNS;
+use tsumiage_schemas::{Code, FactTable, Finding};
 
 /// Rows of a row group in a run.
 const RUN_GROUP_ROWS: usize = 131_072;
@@ -27,7 +28,7 @@ const RUN_GROUP_ROWS: usize = 131_072;
 pub struct Commit<'a> {
     ledger: &'a mut Ledger,
     memory_bytes: usize,
-    pending: BTreeMap<String, Vec<RecordBatch>>,
+    pending: BTreeMap<(FactTable, String), Vec<RecordBatch>>,
     pending_bytes: usize,
     flushes: usize,
     findings: Vec<(i32, Finding)>,
@@ -42,7 +43,9 @@ impl<'a> Commit<'a> {
     pub fn begin(ledger: &'a mut Ledger, memory_bytes: usize) -> Result<Commit<'a>, DiskError> {
         let number = ledger.manifests.len() as u64 + 1;
         let manifest = Manifest { number, parent: ledger.newest_hash.clone(), ..Manifest::default() };
-        remove_leftovers(&ledger.root.join("facts"), number)?;
+        for folder in ["facts", "registry"] {
+            remove_leftovers(&ledger.root.join(folder), number)?;
+        }
         let pending = BTreeMap::new();
         Ok(Commit {
             ledger,
@@ -62,7 +65,7 @@ impl<'a> Commit<'a> {
     pub fn add(
         &mut self,
         seal: Seal,
-        batches: impl Iterator<Item = Result<RecordBatch, DiskError>>,
+        batches: impl Iterator<Item = Result<(FactTable, RecordBatch), DiskError>>,
     ) -> Result<(), DiskError> {
         let seq = self.ledger.next_seq;
         self.ledger.next_seq += 1;
@@ -89,10 +92,12 @@ impl<'a> Commit<'a> {
             return Ok(());
         }
         for batch in batches {
+            let (table, batch) = batch?;
             let root = &self.ledger.root;
-            for (insurer_no, part) in by_insurer(&batch?, seq).map_err(|e| DiskError::invalid(root, e))? {
+            let parts = parts(table, &batch, seq).map_err(|e| DiskError::invalid(root, e))?;
+            for (insurer_no, part) in parts {
                 self.pending_bytes += part.get_array_memory_size();
-                self.pending.entry(insurer_no).or_default().push(part);
+                self.pending.entry((table, insurer_no)).or_default().push(part);
             }
             if self.pending_bytes > self.memory_bytes {
                 self.flush()?;
@@ -102,13 +107,16 @@ impl<'a> Commit<'a> {
     }
 
     fn flush(&mut self) -> Result<(), DiskError> {
-        let facts = self.ledger.root.join("facts");
         let name = format!("{:08}-{:04}.parquet", self.manifest.number, self.flushes);
-        let pending: Vec<(String, Vec<RecordBatch>)> =
-            std::mem::take(&mut self.pending).into_iter().collect();
+        for ((table, _), batches) in &self.pending {
+            let schema = batches[0].schema(); // no entry without a batch
+            self.manifest.items.entry(*table).or_insert_with(|| item_names(&schema));
+        }
+        let pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
+        let root = &self.ledger.root;
         let runs: Result<Vec<RunEntry>, DiskError> = pending
             .into_par_iter()
-            .map(|(insurer_no, batches)| write_run(&facts, insurer_no, &name, batches))
+            .map(|((table, insurer_no), batches)| write_run(root, table, insurer_no, &name, batches))
             .collect();
         self.manifest.runs.extend(runs?);
         self.flushes += 1;
@@ -138,7 +146,9 @@ impl<'a> Commit<'a> {
             let rows = self.findings.len() as i64;
             self.manifest.findings = Some(DataFile { path: relative, rows, bytes });
         }
-        disk::sync_folder(&root.join("facts"))?;
+        for folder in ["facts", "registry"] {
+            disk::sync_folder(&root.join(folder))?;
+        }
         let path = root.join("manifests").join(format!("{:08}.json", self.manifest.number));
         let bytes = disk::to_json(&path, &self.manifest)?;
         let hash = hash(&bytes);
@@ -165,11 +175,19 @@ fn remove_leftovers(facts: &Path, number: u64) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// Numbers a batch's facts with their file and splits them by insurer.
-fn by_insurer(batch: &RecordBatch, seq: i32) -> Result<Vec<(String, RecordBatch)>, ArrowError> {
+/// The items of facts in the order of their masks.
+fn item_names(schema: &SchemaRef) -> Vec<String> {
+    schema.fields()[FACT_KEY_COLUMNS..].iter().map(|field| field.name().clone()).collect()
+}
+
+/// Numbers a batch's facts with their file; those of recipients are split by insurer.
+fn parts(table: FactTable, batch: &RecordBatch, seq: i32) -> Result<Vec<(String, RecordBatch)>, ArrowError> {
     let mut columns = batch.columns().to_vec();
     columns[batch.schema().index_of("file_seq")?] = Arc::new(Int32Array::from_value(seq, batch.num_rows()));
     let batch = RecordBatch::try_new(batch.schema(), columns)?;
+    if table != FactTable::Recipient {
+        return Ok(vec![(String::new(), batch)]);
+    }
     let insurers = batch.column(batch.schema().index_of("insurer_no")?).as_string::<i32>().clone();
     let mut rows: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for row in 0..insurers.len() {
@@ -186,21 +204,26 @@ fn by_insurer(batch: &RecordBatch, seq: i32) -> Result<Vec<(String, RecordBatch)
 }
 
 fn write_run(
-    facts: &Path,
+    root: &Path,
+    table: FactTable,
     insurer_no: String,
     name: &str,
     batches: Vec<RecordBatch>,
 ) -> Result<RunEntry, DiskError> {
-    let folder = facts.join(&insurer_no);
+    let relative = match table {
+        FactTable::Recipient => PathBuf::from("facts").join(&insurer_no),
+        _ => PathBuf::from("registry").join(table.name()),
+    };
+    let folder = root.join(&relative);
     disk::make_folder(&folder)?;
     let path = folder.join(name);
     let sorted = sorted(batches).map_err(|e| DiskError::invalid(&path, e))?;
     write_parquet(&path, &sorted)?;
     disk::sync_folder(&folder)?;
     let bytes = path.metadata().map_err(io(&path))?.len();
-    let relative = PathBuf::from("facts").join(&insurer_no).join(name);
     Ok(RunEntry {
-        path: relative.to_string_lossy().into_owned(),
+        path: relative.join(name).to_string_lossy().into_owned(),
+        table,
         insurer_no,
         rows: sorted.num_rows() as i64,
         bytes,

@@ -4,8 +4,9 @@ use crate::archive::Arrival;
 use crate::disk::{self, DiskError, io};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
-use tsumiage_schemas::{Day, Month};
+use tsumiage_schemas::{Day, FactTable, Month};
 
 /// What one commit added. Nothing in it is ever changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Manifest {
     pub runs: Vec<RunEntry>,
     /// Findings written.
     pub findings: Option<DataFile>,
+    /// Items of the facts in its runs, by table and in their order, on which masks depend.
+    #[serde(default)]
+    pub items: BTreeMap<FactTable, Vec<String>>,
 }
 
 /// A Parquet file of the ledger.
@@ -66,12 +70,16 @@ pub struct FileEntry {
     pub layouts: String,
 }
 
-/// A sorted run: facts of one insurer by (insured number, file number, record number).
+/// A sorted run: facts of one table by (insured number, file number, record number); those of recipients
+/// of one insurer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// Path below `ledger/`.
     pub path: String,
-    /// Insurer number of every fact in it.
+    /// What facts it holds.
+    #[serde(default)]
+    pub table: FactTable,
+    /// Insurer number of every fact in it; empty for other tables than recipients.
     pub insurer_no: String,
     /// Rows.
     pub rows: i64,

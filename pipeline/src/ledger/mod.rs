@@ -1,7 +1,8 @@
 //! The ledger: accepted facts as append-only Parquet, and the chain of manifests that says which of it
 //! counts.
 //!
-//! * `ledger/facts/<insurer_no>/<commit>-<part>.parquet`: a sorted run of one insurer's facts
+//! * `ledger/facts/<insurer_no>/<commit>-<part>.parquet`: a sorted run of facts of one insurer's recipients
+//! * `ledger/registry/<table>/<commit>-<part>.parquet`: a run of facts of insurers, limits, benefits, unions
 //! * `ledger/findings/<commit>.parquet`: what the reader found
 //! * `ledger/manifests/<commit>.json`: created only if absent, naming its parent's hash
 //!
@@ -17,8 +18,10 @@ pub use findings::{findings_schema, read_findings};
 pub use manifest::{FileEntry, Manifest, RunEntry};
 
 use crate::disk::{self, DiskError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, fact_schema};
+use tsumiage_schemas::{FactTable, Spec};
 
 /// What counts in the ledger now: all manifests taken together.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +34,10 @@ pub struct Ledger {
     /// The entry in force of every file, by file id.
     files: BTreeMap<String, FileEntry>,
     next_seq: i32,
+    /// Numbers of replaced entries whose facts stand in the runs.
+    superseded: Vec<i32>,
+    /// Files whose entry in force has another arrival than the one it replaced.
+    renewed: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -40,7 +47,7 @@ impl Ledger {
     /// A manifest is missing, damaged, or does not name the one before it.
     pub fn open(data: &Path) -> Result<Ledger, DiskError> {
         let root = data.join("ledger");
-        for folder in ["manifests", "facts", "findings"] {
+        for folder in ["manifests", "facts", "registry", "findings"] {
             disk::make_folder(&root.join(folder))?;
         }
         let mut ledger = Ledger { root, ..Ledger::default() };
@@ -64,7 +71,13 @@ impl Ledger {
     fn add(&mut self, manifest: Manifest, hash: String) {
         for file in &manifest.files {
             self.next_seq = self.next_seq.max(file.seq + 1);
-            self.files.insert(file.arrival.file_id.clone(), file.clone());
+            let replaced = self.files.insert(file.arrival.file_id.clone(), file.clone());
+            if let Some(replaced) = replaced {
+                self.superseded.extend((!replaced.file_rejected).then_some(replaced.seq));
+                if replaced.arrival != file.arrival {
+                    self.renewed.insert(file.arrival.file_id.clone());
+                }
+            }
         }
         self.manifests.push(manifest);
         self.newest_hash = Some(hash);
@@ -80,18 +93,46 @@ impl Ledger {
         self.files.get(file_id)
     }
 
+    /// Numbers of entries that were replaced by a later reading of the same file: their facts stand in the
+    /// runs and do not count.
+    pub fn superseded(&self) -> &[i32] {
+        &self.superseded
+    }
+
+    /// Entries in force of files that arrived anew since they came first.
+    pub fn renewed(&self) -> impl Iterator<Item = &FileEntry> {
+        self.renewed.iter().filter_map(|file_id| self.files.get(file_id))
+    }
+
     /// Number the next file gets; file numbers are below it.
     pub fn next_seq(&self) -> i32 {
         self.next_seq
     }
 
-    /// All runs, by insurer number and then commit.
+    /// All runs of recipients, by insurer number and then commit.
     pub fn runs(&self) -> BTreeMap<&str, Vec<&RunEntry>> {
         let mut runs: BTreeMap<&str, Vec<&RunEntry>> = BTreeMap::new();
-        for run in self.manifests.iter().flat_map(|manifest| &manifest.runs) {
+        for run in self.runs_of(FactTable::Recipient) {
             runs.entry(&run.insurer_no).or_default().push(run);
         }
         runs
+    }
+
+    /// All runs of a table, in order of commit.
+    pub fn runs_of(&self, table: FactTable) -> impl Iterator<Item = &RunEntry> {
+        self.manifests.iter().flat_map(|manifest| &manifest.runs).filter(move |run| run.table == table)
+    }
+
+    /// The first table whose facts stand there with items that these layouts have not, or have in another
+    /// order: only items that were appended can be read over old facts.
+    pub fn unreadable_with(&self, spec: &Spec) -> Option<FactTable> {
+        let has = |table: FactTable| {
+            fact_schema(spec, table).fields()[FACT_KEY_COLUMNS..].iter().map(|f| f.name().clone()).collect()
+        };
+        let names: BTreeMap<FactTable, Vec<String>> =
+            FactTable::ALL.into_iter().map(|table| (table, has(table))).collect();
+        let mut kept = self.manifests.iter().flat_map(|manifest| &manifest.items);
+        kept.find(|(table, items)| !names[table].starts_with(items)).map(|(table, _)| *table)
     }
 
     /// Absolute path of a file named in a manifest.

@@ -3,11 +3,14 @@
 //! Promise: everything that can be looked up once per program instead of once per item is looked up
 //! here: column plans, code tables by bytes, times in which items exist, severities.
 
+use super::item::content;
+use crate::writer::encode;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tsumiage_schemas::finding::{Code, Severity};
-use tsumiage_schemas::{ClearMark, Day, Item, Kind, Layout, Spec, tables};
+use tsumiage_schemas::rules::{CheckDigits, Reported};
+use tsumiage_schemas::{ClearMark, Day, FactTable, Item, Kind, RecordKind, Spec, tables};
 
 /// Items in which eight digits with two leading zeros stand for six (domain 1).
 const EIGHT_FOR_SIX: [&str; 4] =
@@ -19,8 +22,12 @@ pub(super) const ENVELOPE_COLUMNS: usize = 3;
 /// A `Spec` prepared for reading; `Send` and `Sync`, made once and shared by all workers.
 pub struct Compiled {
     spec: Arc<Spec>,
-    pub(super) schema: SchemaRef,
-    pub(super) plans: [Plan; 2],
+    /// Schemas of the fact tables, in the order of [`FactTable::ALL`].
+    pub(super) schemas: [SchemaRef; 5],
+    /// In the order of [`RecordKind::ALL`].
+    pub(super) plans: [Plan; 6],
+    /// Texts of a last column that only stands for the line end, in CP932.
+    line_end_texts: Vec<Vec<u8>>,
     /// Number of different item names over all plans.
     pub(super) item_names: usize,
     severities: Vec<Severity>,
@@ -29,11 +36,13 @@ pub struct Compiled {
 /// How the records of one exchange id are read.
 pub(super) struct Plan {
     pub exchange_id: String,
-    pub is_correction: bool,
+    pub kind: RecordKind,
     pub columns: Vec<Column>,
+    /// First column that repeats to the end of the row; the number of columns if none does.
+    pub repeats_from: usize,
     /// Known numbers of columns, ascending.
     pub revisions: Vec<usize>,
-    /// Columns that may not be blank: keys, and the movement type.
+    /// Columns that may not be blank: keys, and the type of the change.
     pub needed: Vec<usize>,
     /// Key columns in order, for rows too short to hold them.
     pub keys: Vec<usize>,
@@ -72,6 +81,10 @@ pub(super) enum Role {
     InsuredNo,
     /// Stacked item of this index.
     Stacked(usize),
+    /// Member of a union's list; repeats.
+    Member,
+    /// Day from which the member before it is one.
+    MemberFrom,
     /// Checked, but kept nowhere.
     Unkept,
 }
@@ -89,7 +102,8 @@ pub(super) struct Column {
     /// A run of zeros is the same as blank.
     pub zeros_are_blank: bool,
     pub eight_for_six: bool,
-    pub check_digit: bool,
+    pub check_digits: Option<CheckDigits>,
+    pub reported: Reported,
     /// A day of eight digits breaks no rule.
     pub plain_day: bool,
     /// First and last day on which the item exists.
@@ -101,13 +115,15 @@ impl Compiled {
     /// Prepares a spec.
     pub fn new(spec: Arc<Spec>) -> Compiled {
         let mut item_ids = BTreeMap::new();
-        let plans = [
-            Plan::new(&spec, spec.movement(), &mut item_ids),
-            Plan::new(&spec, spec.correction(), &mut item_ids),
-        ];
+        let plans = RecordKind::ALL.map(|kind| Plan::new(&spec, kind, &mut item_ids));
+        let encoded = |text: &String| {
+            let mut bytes = Vec::new();
+            encode(text, &mut bytes).ok().map(|()| bytes)
+        };
         Compiled {
-            schema: tables::fact_schema(&spec),
+            schemas: FactTable::ALL.map(|table| tables::fact_schema(&spec, table)),
             plans,
+            line_end_texts: spec.rules.line_end_texts.iter().filter_map(encoded).collect(),
             item_names: item_ids.len(),
             severities: Code::ALL.iter().map(|code| spec.catalogue.severity(*code)).collect(),
             spec,
@@ -124,6 +140,11 @@ impl Compiled {
         self.severities[code as usize]
     }
 
+    /// Whether an item's content only stands for the line end.
+    pub(super) fn is_line_end_text(&self, raw: &[u8]) -> bool {
+        !self.line_end_texts.is_empty() && self.line_end_texts.contains(&content(raw))
+    }
+
     /// The plan for an exchange id, as an index into `plans`.
     pub(super) fn plan_of(&self, exchange_id: &[u8]) -> Option<usize> {
         self.plans.iter().position(|plan| plan.exchange_id.as_bytes() == exchange_id)
@@ -131,8 +152,9 @@ impl Compiled {
 }
 
 impl Plan {
-    fn new(spec: &Spec, layout: &Layout, item_ids: &mut BTreeMap<String, usize>) -> Plan {
-        let stacked = tables::stacked_items(spec);
+    fn new(spec: &Spec, kind: RecordKind, item_ids: &mut BTreeMap<String, usize>) -> Plan {
+        let layout = spec.layout(kind);
+        let stacked = tables::fact_items(spec, kind.table());
         let column = |item: &Item| {
             let next = item_ids.len();
             let item_id = *item_ids.entry(item.name.clone()).or_insert(next);
@@ -147,11 +169,14 @@ impl Plan {
             Some(Period { start, end, both: 1 << start | 1 << end, start_column, end_column })
         };
         let keys: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| columns[*i].key).collect();
-        let must = |c: &Column| c.key || !matches!(c.role, Role::Stacked(_) | Role::Unkept);
+        let may_be_blank =
+            |role: Role| matches!(role, Role::Stacked(_) | Role::Member | Role::MemberFrom | Role::Unkept);
+        let must = |c: &Column| c.key || !may_be_blank(c.role);
         let eras = eras(&columns);
         Plan {
             exchange_id: layout.id.clone(),
-            is_correction: layout.id == spec.correction_id,
+            kind,
+            repeats_from: layout.items.len() - layout.repeating().len(),
             needed: (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect(),
             keys,
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
@@ -173,9 +198,47 @@ impl Plan {
     pub fn newest(&self) -> usize {
         self.columns.len()
     }
+
+    /// Whether its last columns repeat to the end of the row.
+    pub fn repeats(&self) -> bool {
+        self.repeats_from < self.columns.len()
+    }
+
+    /// Whether a record of a known revision has so many columns.
+    pub fn fits(&self, columns: usize) -> bool {
+        if !self.repeats() {
+            return self.revisions.binary_search(&columns).is_ok();
+        }
+        let repeating = self.columns.len() - self.repeats_from;
+        columns.checked_sub(self.repeats_from).is_some_and(|beyond| beyond % repeating == 0)
+    }
+
+    /// The plan's column for a record's column: repeating columns stand for all that follow them.
+    pub fn column(&self, at: usize) -> Option<usize> {
+        match at.checked_sub(self.repeats_from) {
+            None => Some(at),
+            Some(_) if !self.repeats() => None,
+            Some(beyond) => Some(self.repeats_from + beyond % (self.columns.len() - self.repeats_from)),
+        }
+    }
+
+    /// Whether its records are corrections.
+    pub fn is_correction(&self) -> bool {
+        self.kind == RecordKind::RecipientCorrection
+    }
+
+    /// Whether a record must have an insured number.
+    pub fn has_insured_no(&self) -> bool {
+        self.kind.table() == FactTable::Recipient
+    }
 }
 
 impl Column {
+    /// Whether it is an insurer's or a person's number, which has one form only.
+    pub fn is_number(&self) -> bool {
+        matches!(self.role, Role::InsurerNo | Role::InsuredNo | Role::Member)
+    }
+
     fn new(spec: &Spec, item: &Item, stacked: &[&Item], item_id: usize) -> Column {
         let role = match item.name.as_str() {
             "movement_date" => Role::MovementDate,
@@ -183,18 +246,21 @@ impl Column {
             "movement_type" | "correction_type" => Role::ChangeType,
             "insurer_no" => Role::InsurerNo,
             "insured_no" => Role::InsuredNo,
+            "member_insurer_no" if item.repeats() => Role::Member,
+            "member_valid_from_date" if item.repeats() => Role::MemberFrom,
             name => stacked.iter().position(|other| other.name == name).map_or(Role::Unkept, Role::Stacked),
         };
         // A correction's item is typed as the item it corrects: both go into one fact column.
         let kind = match role {
-            Role::MovementDate | Role::CorrectionDate => Kind::Date,
+            Role::MovementDate | Role::CorrectionDate | Role::MemberFrom => Kind::Date,
             Role::Stacked(i) => stacked[i].kind,
             _ => item.kind,
         };
         let last = spec.rules.abolished.get(&item.name).map_or(i32::MAX, |month| month.last_day().0);
         let Day(first) = item.since.first_day();
-        let check_digit = spec.rules.check_digits.contains(&item.name);
-        let numbered = check_digit || matches!(role, Role::InsurerNo | Role::InsuredNo);
+        let check_digits = spec.rules.check_digits.get(&item.name).copied();
+        let numbered =
+            check_digits.is_some() || matches!(role, Role::InsurerNo | Role::InsuredNo | Role::Member);
         let like_blank = matches!(kind, Kind::Code | Kind::Date | Kind::Month | Kind::Identifier);
         Column {
             name: item.name.clone(),
@@ -210,7 +276,8 @@ impl Column {
             key: item.is_key(),
             zeros_are_blank: like_blank && !item.is_key(),
             eight_for_six: EIGHT_FOR_SIX.contains(&item.name.as_str()),
-            check_digit,
+            check_digits,
+            reported: spec.rules.characters.get(&kind).copied().unwrap_or_default(),
             plain_day: kind == Kind::Date && item.width >= 8 && !numbered,
             exists: (first, last),
             role,

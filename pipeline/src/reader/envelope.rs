@@ -1,23 +1,23 @@
 //! Control and end record (domain 1): who sends what for which month, and whether the file is whole.
 
-use super::Control;
 use super::compiled::Compiled;
 use super::item::{content, number, printable};
 use super::report::Report;
 use super::split::Items;
+use super::{Control, ReadOptions};
 use tsumiage_schemas::finding::Code;
-use tsumiage_schemas::{Day, Item, Kind, Month};
+use tsumiage_schemas::{Item, Kind, Month};
 
 /// Items of the control record that must have a value.
 const REQUIRED: [&str; 6] =
     ["record_type", "record_no", "record_count", "data_type", "medium", "processing_month"];
 
-/// Reads the control record and reports F02, F05, F06 (data type unknown) and F10.
+/// Reads the control record and reports F02, F05, F06 (data type unknown), F08 and F10.
 pub(super) fn read_control(
     compiled: &Compiled,
     items: Items<'_, '_>,
     unclosed: bool,
-    taken_in_on: Day,
+    options: &ReadOptions,
     report: &mut Report<'_>,
 ) -> Control {
     let layout = &compiled.spec().control;
@@ -46,10 +46,10 @@ pub(super) fn read_control(
     }
     control.sender_no = offices.into_iter().fold(control.sender_insurer_no.clone(), Option::or);
     if items.len() > layout.items.len() {
-        report.form("extra column in the control record", Some(1), items.offset(layout.items.len()));
+        report.form("extra_control_column", Some(1), items.offset(layout.items.len()));
     }
     check_data_type(compiled, &control, items, report);
-    check_month(&control, items, taken_in_on, report);
+    check_month(&control, items, options, report);
     control
 }
 
@@ -102,16 +102,22 @@ fn check_data_type(compiled: &Compiled, control: &Control, items: Items<'_, '_>,
     }
 }
 
-fn check_month(control: &Control, items: Items<'_, '_>, taken_in_on: Day, report: &mut Report<'_>) {
+/// F08: the month was closed when the file arrived. F10: more than one month after the take-in day's.
+fn check_month(control: &Control, items: Items<'_, '_>, options: &ReadOptions, report: &mut Report<'_>) {
     let Some(month) = control.processing_month else { return };
-    if month > taken_in_on.month().next() {
-        let detail = format!("{month} > {}", taken_in_on.month().next());
+    if options.closed_through.is_some_and(|through| month <= through) {
+        report.file(Code::F08, Some(1), items.offset(0), None, month.to_string());
+    }
+    let newest = options.taken_in_on.month().next();
+    if month > newest {
+        let detail = format!("{month} > {newest}");
         report.file(Code::F10, Some(1), items.offset(0), None, detail);
     }
 }
 
 /// Reads the end record at its position in the file; reports F04. Gives the record number it carries.
 pub(super) fn read_end(
+    compiled: &Compiled,
     items: Items<'_, '_>,
     unclosed: bool,
     position: i64,
@@ -120,11 +126,13 @@ pub(super) fn read_end(
     let carried = number(&content(items.raw(1)));
     let extra = items.len() > 2;
     let extra_empty = items.len() == 3 && content(items.raw(2)).is_empty();
-    if carried.is_none() || unclosed || (extra && !extra_empty) {
-        let detail = printable(items.tail(0));
+    let line_end_text = items.len() == 3 && compiled.is_line_end_text(items.raw(2));
+    if carried.is_none() || unclosed || (extra && !extra_empty && !line_end_text) {
+        let detail = format!("bad_end_record:{}", printable(items.tail(0)));
         report.file(Code::F04, Some(position), items.offset(0), None, detail);
     } else if extra {
-        report.form("extra empty column", Some(position), items.offset(2));
+        let form = if line_end_text { "line_end_text_column" } else { "extra_empty_column" };
+        report.form(form, Some(position), items.offset(2));
     }
     carried
 }

@@ -1,4 +1,4 @@
-//! Builds batches of facts (`tables::fact_schema`) column by column.
+//! Builds batches of facts (`tables::fact_schema`) column by column, a table at a time.
 //!
 //! Promise: a blank item of a record costs nothing here: numbers start as null zeros, and texts are
 //! padded when the next value or the end of the batch comes.
@@ -8,28 +8,33 @@ use super::item::Value;
 use super::record::Row;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array,
-    RecordBatch, StringArray,
+    ListArray, RecordBatch, StringArray, StringBuilder,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use std::sync::Arc;
-use tsumiage_schemas::Month;
 use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, MASK_BYTES};
+use tsumiage_schemas::{FactTable, Month};
 
-/// A batch in the making.
+/// Batches in the making, one of each table.
 pub(super) struct Facts {
-    schema: SchemaRef,
+    schemas: [SchemaRef; 5],
     batch_rows: usize,
     processing_month: i32,
     /// Made with the first record of a batch.
-    columns: Option<Columns>,
+    columns: [Option<Columns>; 5],
 }
+
+/// Bytes of text after which a batch is full, however few rows it has.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Fewest bytes a record needs to hold its keys: no batch of a file can have more rows than that allows.
 const LEAST_RECORD: usize = 24;
 
 struct Columns {
     rows: usize,
+    /// Bytes of the records in it, nearly.
+    bytes: usize,
     insurer_no: Texts,
     insured_no: Texts,
     movement_date: Vec<i32>,
@@ -43,6 +48,18 @@ struct Columns {
     given: Vec<u8>,
     cleared: Vec<u8>,
     items: Vec<ItemColumn>,
+    /// Of memberships.
+    members: Option<Members>,
+    has_insured_no: bool,
+}
+
+/// The lists of members and days.
+struct Members {
+    /// Members of every row so far, with a zero in front.
+    offsets: Vec<i32>,
+    numbers: StringBuilder,
+    days: Vec<i32>,
+    fields: [FieldRef; 2],
 }
 
 enum ItemColumn {
@@ -55,8 +72,8 @@ impl Facts {
     /// Batches of `batch_rows` rows for a file of so many bytes.
     pub fn new(compiled: &Compiled, batch_rows: usize, bytes: usize, processing_month: Month) -> Facts {
         Facts {
-            columns: None,
-            schema: compiled.schema.clone(),
+            columns: Default::default(),
+            schemas: compiled.schemas.clone(),
             batch_rows: batch_rows.clamp(1, bytes / LEAST_RECORD + 1),
             processing_month: processing_month.first_day().0,
         }
@@ -69,16 +86,23 @@ impl Facts {
         plan: &Plan,
         record_no: i64,
         byte_offset: usize,
-    ) -> Option<RecordBatch> {
-        let columns = self.columns.get_or_insert_with(|| Columns::new(&self.schema, self.batch_rows));
+    ) -> Option<(FactTable, RecordBatch)> {
+        let table = plan.kind.table();
+        let schema = &self.schemas[table as usize];
+        let columns =
+            self.columns[table as usize].get_or_insert_with(|| Columns::new(schema, self.batch_rows));
         columns.push(row, plan, record_no, byte_offset);
-        if columns.rows == self.batch_rows { self.take() } else { None }
+        if columns.rows == self.batch_rows || columns.bytes > MOST_BYTES {
+            return self.take(table).map(|batch| (table, batch));
+        }
+        None
     }
 
-    /// The rest; `None` if there is none.
-    pub fn take(&mut self) -> Option<RecordBatch> {
-        let arrays = self.columns.take()?.into_arrays(self.processing_month);
-        Some(RecordBatch::try_new(self.schema.clone(), arrays).expect("columns are made by this very schema"))
+    /// The rest of a table; `None` if there is none.
+    pub fn take(&mut self, table: FactTable) -> Option<RecordBatch> {
+        let arrays = self.columns[table as usize].take()?.into_arrays(self.processing_month);
+        let schema = self.schemas[table as usize].clone();
+        Some(RecordBatch::try_new(schema, arrays).expect("columns are made by this very schema"))
     }
 }
 
@@ -89,8 +113,12 @@ impl Columns {
             DataType::Int32 => ItemColumn::Integer(Numbers::new(rows)),
             _ => ItemColumn::Text(Texts::new(rows)),
         };
+        let fields = &schema.fields()[FACT_KEY_COLUMNS..];
+        let lists = fields.iter().position(|field| matches!(field.data_type(), DataType::List(_)));
+        let (fields, lists) = fields.split_at(lists.unwrap_or(fields.len()));
         Columns {
             rows: 0,
+            bytes: 0,
             insurer_no: Texts::new(rows),
             insured_no: Texts::new(rows),
             movement_date: Vec::with_capacity(rows),
@@ -103,7 +131,9 @@ impl Columns {
             extra_items: Texts::new(rows),
             given: Vec::with_capacity(rows * MASK_BYTES as usize),
             cleared: Vec::with_capacity(rows * MASK_BYTES as usize),
-            items: schema.fields()[FACT_KEY_COLUMNS..].iter().map(item).collect(),
+            items: fields.iter().map(item).collect(),
+            members: Members::new(lists),
+            has_insured_no: !schema.field(1).is_nullable(),
         }
     }
 
@@ -116,11 +146,12 @@ impl Columns {
         ];
         for (column, value) in texts {
             if let Some(value) = value {
+                self.bytes += row.bytes(value).len();
                 column.set(at, row.bytes(value));
             }
         }
         self.movement_date.push(row.movement_date.unwrap_or_default());
-        self.is_correction.push(plan.is_correction);
+        self.is_correction.push(plan.is_correction());
         if let Some(day) = row.correction_date {
             self.correction_date.set(at, day);
         }
@@ -128,6 +159,7 @@ impl Columns {
         self.byte_offset.push(byte_offset as i64);
         self.warned.push(row.warned());
         if let Some(extra) = row.extra {
+            self.bytes += extra.len();
             self.extra_items.set(at, extra);
         }
         self.given.extend_from_slice(&row.given.to_le_bytes());
@@ -137,9 +169,15 @@ impl Columns {
                 (ItemColumn::Day(numbers) | ItemColumn::Integer(numbers), Value::Number(n)) => {
                     numbers.set(at, *n)
                 }
-                (ItemColumn::Text(texts), value) => texts.set(at, row.bytes(value)),
+                (ItemColumn::Text(texts), value) => {
+                    self.bytes += row.bytes(value).len();
+                    texts.set(at, row.bytes(value));
+                }
                 _ => {} // a column and its item's values have one kind
             }
+        }
+        if let Some(members) = &mut self.members {
+            members.push(row);
         }
         self.rows += 1;
     }
@@ -149,7 +187,7 @@ impl Columns {
         let rows = self.rows;
         let mut arrays: Vec<ArrayRef> = vec![
             self.insurer_no.into_strings(rows, false),
-            self.insured_no.into_strings(rows, false),
+            self.insured_no.into_strings(rows, !self.has_insured_no),
             Arc::new(Date32Array::from(self.movement_date)),
             Arc::new(BooleanArray::from(self.is_correction)),
             self.change_type.into_strings(rows, false),
@@ -163,12 +201,44 @@ impl Columns {
             mask(self.given),
             mask(self.cleared),
         ];
+        let members = self.members.map(Members::into_arrays);
         arrays.extend(self.items.into_iter().map(|item| match item {
             ItemColumn::Day(numbers) => numbers.into_days(rows),
             ItemColumn::Integer(numbers) => numbers.into_integers(rows),
             ItemColumn::Text(texts) => texts.into_strings(rows, true),
         }));
+        arrays.extend(members.into_iter().flatten());
         arrays
+    }
+}
+
+impl Members {
+    fn new(lists: &[FieldRef]) -> Option<Members> {
+        let each = |list: &FieldRef| match list.data_type() {
+            DataType::List(each) => Some(Arc::clone(each)),
+            _ => None,
+        };
+        let [numbers, days] = lists else { return None };
+        let fields = [each(numbers)?, each(days)?];
+        Some(Members { offsets: vec![0], numbers: StringBuilder::new(), days: Vec::new(), fields })
+    }
+
+    fn push(&mut self, row: &Row<'_>) {
+        for (member, day) in &row.members {
+            self.numbers.append_value(String::from_utf8_lossy(row.bytes(member)));
+            self.days.push(*day);
+        }
+        self.offsets.push(self.days.len() as i32); // far below: a batch has at most some million rows
+    }
+
+    fn into_arrays(mut self) -> [ArrayRef; 2] {
+        let offsets = OffsetBuffer::new(self.offsets.into());
+        let [number, day] = self.fields;
+        let (numbers, days) = (Arc::new(self.numbers.finish()), Arc::new(Date32Array::from(self.days)));
+        [
+            Arc::new(ListArray::new(number, offsets.clone(), numbers, None)),
+            Arc::new(ListArray::new(day, offsets, days, None)),
+        ]
     }
 }
 

@@ -8,7 +8,6 @@ use super::plain;
 use encoding_rs::{DecoderResult, SHIFT_JIS};
 use std::ops::Range;
 use tsumiage_schemas::finding::Code;
-use tsumiage_schemas::rules::check_digit_holds;
 use tsumiage_schemas::{Day, Kind, Month};
 
 /// Classes of bytes, as bits.
@@ -115,6 +114,10 @@ fn unquote_body<'f>(body: &'f [u8], unescaped: &mut Vec<u8>) -> Option<&'f [u8]>
         rest = after;
         if b == b'"' {
             if rest.first() != Some(&b'"') {
+                if !rest.is_empty() && ends_in_lead_byte(unescaped) {
+                    unescaped.pop();
+                    unescaped.push(0xff); // half a character; it must not become one with what follows
+                }
                 unescaped.extend_from_slice(rest); // what follows the closing quote is literal
                 break;
             }
@@ -123,6 +126,12 @@ fn unquote_body<'f>(body: &'f [u8], unescaped: &mut Vec<u8>) -> Option<&'f [u8]>
         unescaped.push(b);
     }
     None
+}
+
+/// Whether the last byte is the first of a character of two bytes.
+fn ends_in_lead_byte(content: &[u8]) -> bool {
+    let is_lead = |b: &u8| matches!(b, 0x81..=0x9f | 0xe0..=0xfc);
+    content.iter().fold(false, |open, b| !open && is_lead(b))
 }
 
 /// The content of an item as bytes of its own; for the few items where speed is no matter.
@@ -167,7 +176,7 @@ pub(super) fn check<'f>(
         any |= class;
     }
     let mut checked = Checked::of(State::Blank);
-    checked.unusual = any & LOWER != 0;
+    checked.unusual = any & LOWER != 0 && column.reported.lower_case;
     let forbidden = unclosed || any & FORBIDDEN != 0;
     if any & HIGH != 0 {
         check_decoded(column, content, any, forbidden, &mut scratch.text, &mut checked);
@@ -175,7 +184,6 @@ pub(super) fn check<'f>(
         check_ascii(column, content, in_file, (all, any), &mut scratch.text, &mut checked);
         checked.fault = if forbidden { Some(Code::R06) } else { checked.fault };
     }
-    checked.unusual &= column.kind != Kind::Text;
     checked
 }
 
@@ -227,13 +235,13 @@ fn check_ascii<'f>(
         (None, Kind::Date | Kind::Month | Kind::Integer) => State::Blank,
         (None, _) => State::Value(keep(text)),
     };
-    checked.check_digit_fails = column.check_digit && !check_digit_holds(content);
+    checked.check_digit_fails = column.check_digits.is_some_and(|rules| !rules.hold(content));
 }
 
 /// The first rule a value of ASCII characters breaks, and the number it stands for.
 fn judge(column: &Column, content: &[u8], all: u16, any: u16) -> (Option<Code>, Option<i32>) {
     let malformed = match column.role {
-        Role::InsurerNo => content.len() != 6 || all & DIGIT == 0,
+        Role::InsurerNo | Role::Member => content.len() != 6 || all & DIGIT == 0,
         Role::InsuredNo => content.len() != 10 || any & !(DIGIT | ZERO | UPPER | LOWER) != 0,
         _ => false,
     };
@@ -281,6 +289,7 @@ fn check_decoded<'f>(
 ) {
     let start = text.len();
     let mut control = any & FORBIDDEN != 0;
+    checked.unusual |= column.reported.half_width_kana;
     if any & WIDE != 0 || plain::push_single_bytes(content, text).is_none() {
         text.truncate(start);
         if !decode(content, text) {
@@ -289,20 +298,24 @@ fn check_decoded<'f>(
             return;
         }
         let decoded = &text[start..];
-        let narrow = |c: char| c.is_ascii() || ('\u{ff61}'..='\u{ff9f}').contains(&c);
-        checked.unusual = decoded.chars().any(|c| c.is_ascii_lowercase() || !narrow(c));
+        let reported = column.reported;
+        checked.unusual = decoded.chars().any(|c| match c {
+            'a'..='z' => reported.lower_case,
+            '\u{ff61}'..='\u{ff9f}' => reported.half_width_kana,
+            c => reported.full_width && !c.is_ascii(),
+        });
         checked.user_defined = decoded.chars().any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c));
         control = decoded.chars().any(char::is_control);
     }
     let decoded = &text[start..];
     checked.state = match column.kind {
         Kind::Date | Kind::Month | Kind::Integer => State::Blank,
-        _ if matches!(column.role, Role::InsurerNo | Role::InsuredNo) => State::Blank,
+        _ if column.is_number() => State::Blank,
         _ => State::Value(Value::Decoded(start..text.len())),
     };
     checked.fault = if forbidden || control {
         Some(Code::R06)
-    } else if matches!(column.role, Role::InsurerNo | Role::InsuredNo) {
+    } else if column.is_number() {
         Some(Code::R02)
     } else if content.len() > column.width {
         Some(Code::R05)

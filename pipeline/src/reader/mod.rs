@@ -8,23 +8,27 @@ mod compiled;
 mod envelope;
 mod facts;
 mod item;
+mod kind_of_file;
 mod plain;
 mod record;
+mod records;
 mod report;
 mod split;
 #[cfg(test)]
 mod tests;
 
 pub use compiled::Compiled;
+pub use records::{MOST_ITEMS, MOST_RECORD_BYTES, Records};
 
 use arrow::array::RecordBatch;
 use facts::Facts;
 use item::{content, printable};
-use record::Row;
+use kind_of_file::kind_of_file;
+use record::{ExtraColumn, Row};
 use report::Report;
-use split::{Items, LineEnd, Record, Splitter};
+use split::{Items, LineEnd, Record, Splitter, whole};
 use tsumiage_schemas::finding::{Code, Finding};
-use tsumiage_schemas::{Day, Month};
+use tsumiage_schemas::{Day, FactTable, Month, RecordKind};
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,8 @@ pub struct ReadOptions {
     pub batch_rows: usize,
     /// The take-in day, for F10.
     pub taken_in_on: Day,
+    /// Newest processing month that was closed when the file arrived, for F08.
+    pub closed_through: Option<Month>,
 }
 
 /// What the control record says, as far as it is valid.
@@ -72,8 +78,8 @@ pub struct FileReport {
 }
 
 /// Reads one whole file. `sink` gets batches in `tables::fact_schema` (`file_seq` 0, processing month
-/// of the control record) of the accepted records in file order, each of exactly `batch_rows` rows but
-/// the last. Where the report says `file_rejected`, what the sink got must be thrown away.
+/// of the control record) of the accepted records of each table in file order, each of exactly
+/// `batch_rows` rows but the last of its table and those with some MiB of text. Where the report says `file_rejected`, what the sink got must be thrown away.
 ///
 /// # Errors
 /// The sink's, at once.
@@ -81,58 +87,48 @@ pub fn read<E>(
     bytes: &[u8],
     compiled: &Compiled,
     options: &ReadOptions,
-    sink: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
+    sink: &mut dyn FnMut(FactTable, RecordBatch) -> Result<(), E>,
 ) -> Result<FileReport, E> {
     let mut report = Report::new(compiled);
-    let body = without_tail(bytes, &mut report);
+    let body = whole(bytes, &mut |form, at| report.form(form, None, at));
     let mut splitter = Splitter::new(body);
     let first = splitter.advance().filter(|_| content(splitter.items().raw(0)) == b"1");
-    let Some(first) = first else {
-        let start = &bytes[..bytes.len().min(20)];
-        report.file(Code::F01, None, 0, None, printable(start));
+    let Some(first) = first.filter(|first| !first.too_long) else {
+        match first {
+            Some(_) => report_too_long(&mut report, 1, 0),
+            None => report.file(Code::F01, None, 0, None, kind_of_file(bytes)),
+        }
         return Ok(Reading::new(compiled, options, 0, Control::default(), report).finish());
     };
     report_line_end(&mut report, &first, splitter.items(), 1);
-    let control =
-        envelope::read_control(compiled, splitter.items(), first.unclosed, options.taken_in_on, &mut report);
+    let control = envelope::read_control(compiled, splitter.items(), first.unclosed, options, &mut report);
     let mut reading = Reading::new(compiled, options, body.len(), control, report);
     while let Some(record) = splitter.advance() {
-        if let Some(batch) = reading.record(&record, splitter.items()) {
-            sink(batch)?;
+        if record.too_long {
+            report_too_long(&mut reading.report, reading.position + 1, splitter.items().offset(0));
+            return Ok(reading.finish());
+        }
+        if let Some((table, batch)) = reading.record(&record, splitter.items()) {
+            sink(table, batch)?;
         }
     }
     reading.check_whole(body.len());
-    if let Some(batch) = reading.last_batch() {
-        sink(batch)?;
+    for (table, batch) in reading.last_batches() {
+        sink(table, batch)?;
     }
     Ok(reading.finish())
 }
 
-/// Takes end-of-file marks (0x1A) and empty lines off the end.
-fn without_tail<'f>(bytes: &'f [u8], report: &mut Report<'_>) -> &'f [u8] {
-    let mut body = bytes;
-    loop {
-        if let Some(before) = body.strip_suffix(b"\x1a") {
-            body = before;
-            report.form("trailing 0x1A", None, body.len());
-            continue;
-        }
-        let line = body.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        match line {
-            Some(line) if line.is_empty() || line.ends_with(b"\n") => {
-                body = line;
-                report.form("empty line at the end", None, body.len());
-            }
-            _ => return body,
-        }
-    }
+/// F01: what follows is not read, to protect the machine.
+fn report_too_long(report: &mut Report<'_>, position: i64, offset: usize) {
+    report.file(Code::F01, Some(position), offset, None, format!("long_line:{position}"));
 }
 
 fn report_line_end(report: &mut Report<'_>, record: &Record, items: Items<'_, '_>, position: i64) {
     match record.line_end {
         LineEnd::CrLf => {}
-        LineEnd::Lf => report.form("LF alone", Some(position), items.offset(0)),
-        LineEnd::None => report.form("no line end at the end", Some(position), items.offset(0)),
+        LineEnd::Lf => report.form("lf_alone", Some(position), items.offset(0)),
+        LineEnd::None => report.form("no_line_end_at_end", Some(position), items.offset(0)),
     }
 }
 
@@ -182,7 +178,7 @@ impl<'c, 'f> Reading<'c, 'f> {
     }
 
     /// Reads the record after the last one; gives a batch when one is full.
-    fn record(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<RecordBatch> {
+    fn record(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<(FactTable, RecordBatch)> {
         self.position += 1;
         report_line_end(&mut self.report, record, items, self.position);
         if !matches!(items.raw(0), b"3" | b"\"3\"") {
@@ -190,35 +186,46 @@ impl<'c, 'f> Reading<'c, 'f> {
         }
         if record.last {
             self.ended = true;
-            let carried = envelope::read_end(items, record.unclosed, self.position, &mut self.report);
+            let carried =
+                envelope::read_end(self.compiled, items, record.unclosed, self.position, &mut self.report);
             self.check_sequence(carried, items);
         } else if !self.misplaced_end {
             self.misplaced_end = true;
-            self.report.file(Code::F04, Some(self.position), items.offset(0), None, "not last".to_owned());
+            self.report.file(
+                Code::F04,
+                Some(self.position),
+                items.offset(0),
+                None,
+                "end_record_not_last".to_owned(),
+            );
         }
         None
     }
 
-    fn data(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<RecordBatch> {
+    fn data(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<(FactTable, RecordBatch)> {
         self.records += 1;
         if self.records == 1 && !self.report.has(Code::F06) {
             self.check_first_id(items);
         }
         self.row.read(self.compiled, items, record.unclosed);
         self.check_sequence(self.row.number, items);
-        if self.row.extra_column {
-            self.report.form("extra empty column", Some(self.position), items.offset(items.len() - 1));
+        if let Some(extra) = self.row.extra_column {
+            let form = match extra {
+                ExtraColumn::Empty => "extra_empty_column",
+                ExtraColumn::LineEndText => "line_end_text_column",
+            };
+            self.report.form(form, Some(self.position), items.offset(items.len() - 1));
         }
         if !self.row.faults.is_empty() {
             self.report.row(&self.row, self.position, items);
         }
-        if !self.row.accepted() {
+        if !self.row.accepted(self.compiled) {
             return None;
         }
         self.accepted += 1;
         self.warned += i64::from(self.row.warned());
         let plan = &self.compiled.plans[self.row.plan?];
-        if !plan.is_correction {
+        if plan.kind == RecordKind::RecipientMovement {
             self.first_movement = self.first_movement.into_iter().chain(self.row.movement_date).min();
         }
         if self.report.file_rejected {
@@ -248,7 +255,7 @@ impl<'c, 'f> Reading<'c, 'f> {
     /// F03 and F04, when everything is read.
     fn check_whole(&mut self, end: usize) {
         if !self.ended && !self.misplaced_end {
-            self.report.file(Code::F04, Some(self.position), end, None, String::new());
+            self.report.file(Code::F04, Some(self.position), end, None, "missing_end_record".to_owned());
         }
         if let Some(promised) = self.control.record_count.filter(|count| *count != self.records) {
             let detail = format!("{promised} ≠ {}", self.records);
@@ -256,9 +263,11 @@ impl<'c, 'f> Reading<'c, 'f> {
         }
     }
 
-    fn last_batch(&mut self) -> Option<RecordBatch> {
-        let mut facts = self.facts.take()?;
-        if self.report.file_rejected { None } else { facts.take() }
+    fn last_batches(&mut self) -> Vec<(FactTable, RecordBatch)> {
+        let Some(mut facts) = self.facts.take().filter(|_| !self.report.file_rejected) else {
+            return Vec::new();
+        };
+        FactTable::ALL.into_iter().filter_map(|table| Some((table, facts.take(table)?))).collect()
     }
 
     fn finish(self) -> FileReport {

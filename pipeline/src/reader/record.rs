@@ -21,14 +21,22 @@ pub(super) struct Fault {
     pub column: Option<usize>,
 }
 
+/// A last column that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExtraColumn {
+    Empty,
+    /// The text of a line end, which a profile tolerates.
+    LineEndText,
+}
+
 /// What one record says; used again from record to record.
 pub(super) struct Row<'f> {
     /// Index of its plan; `None` = exchange id unknown.
     pub plan: Option<usize>,
     /// The record number it carries.
     pub number: Option<i64>,
-    /// It ends with one empty column too many.
-    pub extra_column: bool,
+    /// It ends with one column too many, which says nothing.
+    pub extra_column: Option<ExtraColumn>,
     pub movement_date: Option<i32>,
     pub correction_date: Option<i32>,
     pub change_type: Option<Value<'f>>,
@@ -40,6 +48,10 @@ pub(super) struct Row<'f> {
     pub given: u128,
     /// Bit i: stacked item i has a clear mark.
     pub cleared: u128,
+    /// Members of a union's list with the day they are ones from.
+    pub members: Vec<(Value<'f>, i32)>,
+    /// The member whose day comes next, and its column.
+    member: Option<(Value<'f>, usize)>,
     /// The unknown tail of a longer row.
     pub extra: Option<&'f [u8]>,
     pub faults: Vec<Fault>,
@@ -53,7 +65,7 @@ impl<'f> Row<'f> {
         Row {
             plan: None,
             number: None,
-            extra_column: false,
+            extra_column: None,
             movement_date: None,
             correction_date: None,
             change_type: None,
@@ -62,6 +74,8 @@ impl<'f> Row<'f> {
             values: Vec::with_capacity(MOST_STACKED),
             given: 0,
             cleared: 0,
+            members: Vec::new(),
+            member: None,
             extra: None,
             faults: Vec::new(),
             numbers: [0; MOST_STACKED],
@@ -80,20 +94,22 @@ impl<'f> Row<'f> {
         let Some(plan) = self.plan.map(|at| &compiled.plans[at]) else {
             return self.fault(compiled, Code::R14, Some(2));
         };
-        self.count_columns(compiled, plan, items, unclosed);
-        self.read_items(compiled, plan, items, unclosed);
+        let columns = self.count_columns(compiled, plan, items, unclosed);
+        self.read_items(compiled, plan, items, columns, unclosed);
+        self.check_pair(compiled, items.len());
         self.check_needed(compiled, plan, items);
         self.check_eras(compiled, plan);
         self.check_periods(compiled, plan);
     }
 
     /// Whether it can become a fact and no rule says otherwise.
-    pub fn accepted(&self) -> bool {
-        let whole = self.plan.is_some()
-            && self.movement_date.is_some()
-            && self.change_type.is_some()
-            && self.insurer_no.is_some()
-            && self.insured_no.is_some();
+    pub fn accepted(&self, compiled: &Compiled) -> bool {
+        let whole = self.plan.is_some_and(|at| {
+            self.movement_date.is_some()
+                && self.change_type.is_some()
+                && self.insurer_no.is_some()
+                && (self.insured_no.is_some() || !compiled.plans[at].has_insured_no())
+        });
         whole && self.faults.iter().all(|fault| fault.severity != Severity::Error)
     }
 
@@ -122,7 +138,7 @@ impl<'f> Row<'f> {
     fn clear(&mut self) {
         self.plan = None;
         self.number = None;
-        self.extra_column = false;
+        self.extra_column = None;
         self.movement_date = None;
         self.correction_date = None;
         self.change_type = None;
@@ -131,6 +147,8 @@ impl<'f> Row<'f> {
         self.values.clear();
         self.given = 0;
         self.cleared = 0;
+        self.members.clear();
+        self.member = None;
         self.extra = None;
         self.faults.clear();
         self.scratch.text.clear();
@@ -160,48 +178,79 @@ impl<'f> Row<'f> {
     }
 
     /// The revision by the number of columns (domain 1), the unknown tail, and keys that have no column.
-    fn count_columns(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>, unclosed: bool) {
-        let count = items.len();
-        if plan.revisions.binary_search(&count).is_err() {
-            let one_more = plan.revisions.binary_search(&(count - 1)).is_ok();
-            if one_more && is_blank(items.raw(count - 1)) && !unclosed {
-                self.extra_column = true;
-            } else if count > plan.newest() {
+    /// Gives the number of columns that are items.
+    fn count_columns(
+        &mut self,
+        compiled: &Compiled,
+        plan: &Plan,
+        items: Items<'_, 'f>,
+        unclosed: bool,
+    ) -> usize {
+        let mut count = items.len();
+        if count > 1 && !unclosed && compiled.is_line_end_text(items.raw(count - 1)) {
+            self.extra_column = Some(ExtraColumn::LineEndText);
+            count -= 1;
+        } else if count > 1 && !unclosed && !plan.fits(count) && plan.fits(count - 1) {
+            self.extra_column = is_blank(items.raw(count - 1)).then_some(ExtraColumn::Empty);
+            count -= usize::from(self.extra_column.is_some());
+        }
+        if !plan.fits(count) {
+            if !plan.repeats() && count > plan.newest() {
                 self.note(Code::R01, compiled.severity(Code::R01).min(Severity::Info), None);
                 self.extra = Some(items.tail(plan.newest()));
-            } else {
+            } else if !plan.repeats() || count < plan.repeats_from {
                 self.fault(compiled, Code::R01, None);
             }
         }
         if let Some(missing) = plan.keys.iter().find(|column| **column >= count) {
             self.fault(compiled, Code::R02, Some(*missing));
         }
-        if unclosed && count > plan.newest() {
+        if unclosed && count > plan.newest() && !plan.repeats() {
             self.fault(compiled, Code::R06, None);
         }
+        count
     }
 
-    fn read_items(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>, unclosed: bool) {
-        let count = items.len();
-        let known = count.min(plan.columns.len());
-        let open_item = if unclosed { count - 1 } else { usize::MAX };
-        let own = |(column, _): &(usize, &[u8])| (ENVELOPE_COLUMNS..known).contains(column);
-        for (column, raw) in items.given().filter(own) {
+    fn read_items(
+        &mut self,
+        compiled: &Compiled,
+        plan: &Plan,
+        items: Items<'_, 'f>,
+        columns: usize,
+        unclosed: bool,
+    ) {
+        let open_item = if unclosed { items.len() - 1 } else { usize::MAX };
+        for (at, raw) in items.given().filter(|(at, _)| (ENVELOPE_COLUMNS..columns).contains(at)) {
             if raw == b"\"\"" {
                 continue;
             }
+            let Some(column) = plan.column(at) else { break };
             let item = &plan.columns[column];
             if item.plain_day
-                && column != open_item
+                && at != open_item
                 && let Some(day) = plain::day(unquoted(raw))
             {
-                self.keep_number(item.role, day);
+                self.keep_number(compiled, item.role, at, day);
                 continue;
             }
-            let checked = check(item, raw, column == open_item, &mut self.scratch);
-            self.judge(compiled, column, &checked);
-            self.keep(item, checked.state);
+            let checked = check(item, raw, at == open_item, &mut self.scratch);
+            self.judge(compiled, at, &checked);
+            self.keep(compiled, item, at, checked.state);
         }
+    }
+
+    /// R02: a pair of member and day has only one half (domain 7). `at` is the column of what comes after
+    /// the pair.
+    fn check_pair(&mut self, compiled: &Compiled, at: usize) {
+        if let Some((_, column)) = self.member.take().filter(|(_, column)| *column < at)
+            && !self.is_faulty(column + 1)
+        {
+            self.fault(compiled, Code::R02, Some(column + 1));
+        }
+    }
+
+    fn is_faulty(&self, at: usize) -> bool {
+        self.faults.iter().any(|fault| fault.column == Some(at) && fault.severity == Severity::Error)
     }
 
     /// R02: a key, or the movement type, is blank. Nothing can be stacked without it.
@@ -213,10 +262,11 @@ impl<'f> Row<'f> {
                 Role::ChangeType => self.change_type.is_none(),
                 Role::InsurerNo => self.insurer_no.is_none(),
                 Role::InsuredNo => self.insured_no.is_none(),
+                Role::Member | Role::MemberFrom => false,
                 Role::Stacked(at) if self.given >> at & 1 == 1 => false,
                 Role::Stacked(_) | Role::Unkept => is_blank(items.raw(column)),
             };
-            if missing && !self.faults.iter().any(|fault| fault.column == Some(column)) {
+            if missing && !self.is_faulty(column) {
                 self.fault(compiled, Code::R02, Some(column));
             }
         }
@@ -258,7 +308,7 @@ impl<'f> Row<'f> {
         }
     }
 
-    fn keep(&mut self, item: &Column, state: State<'f>) {
+    fn keep(&mut self, compiled: &Compiled, item: &Column, at: usize, state: State<'f>) {
         let value = match state {
             State::Blank => return,
             State::Cleared => {
@@ -270,33 +320,52 @@ impl<'f> Row<'f> {
             State::Value(value) => value,
         };
         if let Value::Number(number) = value {
-            return self.keep_number(item.role, number);
+            return self.keep_number(compiled, item.role, at, number);
         }
         match item.role {
             Role::ChangeType => self.change_type = Some(value),
             Role::InsurerNo => self.insurer_no = Some(value),
             Role::InsuredNo => self.insured_no = Some(value),
-            Role::Stacked(at) => {
-                self.given |= 1 << at;
-                self.values.push((at, value));
+            Role::Stacked(item) => {
+                self.given |= 1 << item;
+                self.values.push((item, value));
             }
-            Role::MovementDate | Role::CorrectionDate | Role::Unkept => {}
+            Role::Member => {
+                self.check_pair(compiled, at);
+                self.member = Some((value, at));
+            }
+            Role::MovementDate | Role::CorrectionDate | Role::MemberFrom | Role::Unkept => {}
         }
     }
 
-    fn keep_number(&mut self, role: Role, number: i32) {
+    fn keep_number(&mut self, compiled: &Compiled, role: Role, at: usize, number: i32) {
         match role {
             Role::MovementDate => self.movement_date = Some(number),
             Role::CorrectionDate => self.correction_date = Some(number),
             Role::ChangeType => self.change_type = Some(Value::Number(number)),
             Role::InsurerNo => self.insurer_no = Some(Value::Number(number)),
             Role::InsuredNo => self.insured_no = Some(Value::Number(number)),
-            Role::Stacked(at) => {
-                self.numbers[at] = number;
-                self.given |= 1 << at;
-                self.values.push((at, Value::Number(number)));
+            Role::Stacked(item) => {
+                self.numbers[item] = number;
+                self.given |= 1 << item;
+                self.values.push((item, Value::Number(number)));
             }
-            Role::Unkept => {}
+            Role::MemberFrom => self.keep_pair(compiled, at, number),
+            Role::Member | Role::Unkept => {}
+        }
+    }
+
+    /// A day behind its member makes a pair; a day without a member lacks one half (R02).
+    fn keep_pair(&mut self, compiled: &Compiled, at: usize, day: i32) {
+        match self.member.take() {
+            Some((member, column)) if column + 1 == at => self.members.push((member, day)),
+            other => {
+                self.member = other;
+                self.check_pair(compiled, at);
+                if !self.is_faulty(at - 1) {
+                    self.fault(compiled, Code::R02, Some(at - 1));
+                }
+            }
         }
     }
 

@@ -3,11 +3,15 @@
 //!
 //! Promise: severities come from the catalogue; a finding that is only counted costs no allocation.
 
-use super::compiled::{Compiled, Plan};
+use super::compiled::{Column, Compiled, Plan};
 use super::item::{content, printable};
 use super::record::{Fault, Row};
 use super::split::Items;
 use tsumiage_schemas::finding::{Code, Finding, Severity};
+
+/// Most errors of records that stand one by one; what comes after them is gathered per code and item,
+/// as warnings are. A protection of the machine: a file of 1 GiB can hold 500 million empty records.
+const MOST_ERRORS: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// Findings of one file so far.
 pub(super) struct Report<'c> {
@@ -23,7 +27,7 @@ pub(super) struct Report<'c> {
 
 impl<'c> Report<'c> {
     pub fn new(compiled: &'c Compiled) -> Report<'c> {
-        let slots = vec![0; Code::ALL.len() * (compiled.item_names + 1) * 2];
+        let slots = vec![0; Code::ALL.len() * (compiled.item_names + 1) * 3];
         Report { compiled, findings: Vec::new(), slots, forms: Vec::new(), file_rejected: false }
     }
 
@@ -36,7 +40,8 @@ impl<'c> Report<'c> {
         item: Option<&str>,
         detail: String,
     ) {
-        let severity = self.compiled.severity(code);
+        // What is no exchange file cannot be tolerated, whatever the catalogue says.
+        let severity = if code == Code::F01 { Severity::Error } else { self.compiled.severity(code) };
         self.file_rejected |= severity == Severity::Error;
         self.findings.push(Finding {
             code,
@@ -71,14 +76,22 @@ impl<'c> Report<'c> {
     /// All faults of one data record.
     pub fn row(&mut self, row: &Row<'_>, record_no: i64, items: Items<'_, '_>) {
         let plan = &self.compiled.plans[row.plan.unwrap_or(0)];
+        let of_row = self.findings.len();
         for fault in &row.faults {
-            if fault.severity == Severity::Error {
-                self.findings.push(row_finding(row, plan, fault, record_no, items));
+            if fault.severity == Severity::Error && self.findings.len() < MOST_ERRORS {
+                let item = item_of(plan, fault).map(|column| column.name.as_str());
+                let same = |f: &&mut Finding| f.code == fault.code && f.item.as_deref() == item;
+                // Only an item that repeats has an error of one kind twice.
+                let known = plan.repeats().then(|| self.findings[of_row..].iter_mut().find(same)).flatten();
+                match known {
+                    Some(known) => known.count += 1,
+                    None => self.findings.push(row_finding(row, plan, fault, record_no, items)),
+                }
                 continue;
             }
-            let item = fault.column.map_or(self.compiled.item_names, |column| plan.columns[column].item_id);
+            let item = item_of(plan, fault).map_or(self.compiled.item_names, |column| column.item_id);
             let kind = (fault.code as usize) * (self.compiled.item_names + 1) + item;
-            let slot = kind * 2 + usize::from(fault.severity == Severity::Info);
+            let slot = kind * 3 + fault.severity as usize;
             match self.slots[slot] {
                 0 => {
                     self.findings.push(row_finding(row, plan, fault, record_no, items));
@@ -106,20 +119,27 @@ fn row_finding(row: &Row<'_>, plan: &Plan, fault: &Fault, record_no: i64, items:
         insurer_no,
         insured_no,
         movement_date,
-        item: fault.column.map(|column| plan.columns[column].name.clone()),
+        item: item_of(plan, fault).map(|column| column.name.clone()),
         count: 1,
         detail: detail(plan, fault, items),
     }
 }
 
+/// The plan's column a fault is about.
+fn item_of<'p>(plan: &'p Plan, fault: &Fault) -> Option<&'p Column> {
+    fault.column.and_then(|column| plan.column(column)).map(|column| &plan.columns[column])
+}
+
 /// What stands in the brackets of a message: the value as sent and, where it helps, what was expected.
 fn detail(plan: &Plan, fault: &Fault, items: Items<'_, '_>) -> String {
     let shown = |column: usize| printable(&content(items.raw(column)));
-    let Some(at) = fault.column else {
+    let (Some(at), Some(column)) = (fault.column, item_of(plan, fault)) else {
+        if fault.code != Code::R01 {
+            return printable(items.tail(plan.newest())); // in the unknown tail
+        }
         let known: Vec<String> = plan.revisions.iter().map(usize::to_string).collect();
-        return format!("{}; {}", items.len(), known.join(" "));
+        return format!("{} ≠ {}", items.len(), known.join(", "));
     };
-    let column = &plan.columns[at];
     match fault.code {
         Code::R05 => format!("{}; {} > {}", shown(at), content(items.raw(at)).len(), column.width),
         Code::R10 => match plan.periods.iter().find(|period| period.end_column == at) {

@@ -2,10 +2,15 @@
 //! byte (domain 1).
 //!
 //! Promise: every byte of the input belongs to exactly one record or line end; nothing is copied,
-//! and nothing is allocated per record.
+//! nothing is allocated per record, and no byte is looked at that is more than [`MAX_RECORD`] and a
+//! few behind the start of its record.
 
 /// More items than any layout has; the rest of a longer record is one item.
-const MAX_ITEMS: usize = 1024;
+pub const MAX_ITEMS: usize = 1024;
+
+/// Most bytes of a record without its line end. A protection of the machine, no rule of the sources:
+/// real records have 250 to 590.
+pub const MAX_RECORD: usize = 1 << 20;
 
 /// How a record ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(super) struct Record {
     pub line_end: LineEnd,
     /// A quote was opened and never closed; the last item is the one.
     pub unclosed: bool,
+    /// The record is longer than `MAX_RECORD`; its items are not whole, and no record follows.
+    pub too_long: bool,
     /// Nothing follows.
     pub last: bool,
 }
@@ -42,6 +49,30 @@ pub(super) struct Items<'s, 'f> {
     end: usize,
     columns: usize,
     given: &'s [Given],
+}
+
+/// The file without end-of-file marks (0x1A) and empty lines at its end. `told` gets each form that was
+/// taken off as a key of `details.csv`, and where it was. No more is taken off than a record may have
+/// bytes: what is left then is no end record.
+pub(super) fn whole<'f>(bytes: &'f [u8], told: &mut dyn FnMut(&'static str, usize)) -> &'f [u8] {
+    let least = bytes.len().saturating_sub(MAX_RECORD);
+    let mut body = bytes;
+    while body.len() > least {
+        if let Some(before) = body.strip_suffix(b"\x1a") {
+            body = before;
+            told("trailing_1a", body.len());
+            continue;
+        }
+        let line = body.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        match line {
+            Some(line) if line.is_empty() || line.ends_with(b"\n") => {
+                body = line;
+                told("empty_line_at_end", body.len());
+            }
+            _ => break,
+        }
+    }
+    body
 }
 
 impl<'s, 'f> Items<'s, 'f> {
@@ -84,6 +115,11 @@ impl<'s, 'f> Items<'s, 'f> {
         &self.bytes[self.offset(column)..self.end]
     }
 
+    /// Where the record begins and ends, without its line end.
+    pub fn span(&self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+
     /// Whether the record has no byte at all.
     pub fn is_empty(&self) -> bool {
         self.end == self.start
@@ -106,13 +142,15 @@ pub(super) struct Splitter<'f> {
     /// Where the content of the record ends.
     end: usize,
     next: usize,
+    /// End of what may be looked at for this record: the longest one and its line end.
+    window: usize,
     columns: usize,
     given: Vec<Given>,
 }
 
 impl<'f> Splitter<'f> {
     pub fn new(bytes: &'f [u8]) -> Splitter<'f> {
-        Splitter { bytes, start: 0, end: 0, next: 0, columns: 0, given: Vec::with_capacity(128) }
+        Splitter { bytes, start: 0, end: 0, next: 0, window: 0, columns: 0, given: Vec::with_capacity(128) }
     }
 
     /// The items of the record `advance` found last.
@@ -127,6 +165,7 @@ impl<'f> Splitter<'f> {
             return None;
         }
         self.start = self.next;
+        self.window = self.bytes.len().min(self.start + MAX_RECORD + 2);
         let (end, unclosed) = self.walk();
         // A CR that is left of a cut line end is no content either.
         let cr = end > self.start && self.bytes[end - 1] == b'\r';
@@ -135,16 +174,17 @@ impl<'f> Splitter<'f> {
             Some(_) if cr => LineEnd::CrLf,
             Some(_) => LineEnd::Lf,
         };
-        self.next = end + 1;
         self.end = end - usize::from(cr);
         self.close();
-        Some(Record { line_end, unclosed, last: self.next >= self.bytes.len() })
+        let too_long = self.end - self.start > MAX_RECORD;
+        self.next = if too_long { self.bytes.len() } else { end + 1 };
+        Some(Record { line_end, unclosed, too_long, last: self.next >= self.bytes.len() })
     }
 
     /// Walks over the items of a record; gives where it ends (LF or end of input) and whether a quote
     /// was left open.
     fn walk(&mut self) -> (usize, bool) {
-        let bytes = self.bytes;
+        let bytes = &self.bytes[..self.window];
         let (mut at, mut column) = (self.start, 0);
         self.given.clear();
         loop {
@@ -160,7 +200,7 @@ impl<'f> Splitter<'f> {
                     (at, column) = (at + 3, column + 1);
                     continue; // most items of a record with all items quoted
                 }
-                (at, unclosed) = match closing_quote(bytes, at + 1) {
+                (at, unclosed) = match closing_quote(self.bytes, self.window, at + 1) {
                     Quote::ClosedAt(quote) => (quote + 1, false),
                     Quote::OpenUntil(end) => (end, true),
                 };
@@ -203,18 +243,22 @@ enum Quote {
 
 /// Looks for the quote that closes an item whose content starts at `at`. A line end that the start of
 /// a record follows, or nothing, shows that it was never closed.
-fn closing_quote(bytes: &[u8], mut at: usize) -> Quote {
+fn closing_quote(file: &[u8], window: usize, mut at: usize) -> Quote {
+    let bytes = &file[..window];
     loop {
         at += until(b'"', &bytes[at..]);
         match bytes.get(at) {
             None => return Quote::OpenUntil(at),
-            Some(b'\n') if starts_record(&bytes[at + 1..]) => return Quote::OpenUntil(at),
+            Some(b'\n') if starts_record(&file[at + 1..]) => return Quote::OpenUntil(at),
             Some(b'\n') => at += 1,
             Some(_) if bytes.get(at + 1) == Some(&b'"') => at += 2,
             Some(_) => return Quote::ClosedAt(at),
         }
     }
 }
+
+/// Most digits a record number has.
+const MAX_DIGITS: usize = 20;
 
 /// Whether the bytes are empty or look like `2,17,` with or without quotes.
 fn starts_record(bytes: &[u8]) -> bool {
@@ -225,7 +269,7 @@ fn starts_record(bytes: &[u8]) -> bool {
     let Some((b'1'..=b'3', rest)) = rest.split_first() else { return bytes.is_empty() };
     let Some(rest) = unquoted(rest).strip_prefix(b",") else { return false };
     let rest = unquoted(rest);
-    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = rest.iter().take(MAX_DIGITS).take_while(|b| b.is_ascii_digit()).count();
     digits > 0 && matches!(unquoted(&rest[digits..]).first(), None | Some(b',' | b'\r' | b'\n'))
 }
 
@@ -299,6 +343,24 @@ mod tests {
         assert_eq!(found[0], (texts(&["2", "2", "\"a,b"]), LineEnd::CrLf, true));
         assert_eq!(found[1].0, texts(&["\"2\"", "\"3\"", "x"]));
         assert_eq!(found[2], (texts(&["3", "4", "\""]), LineEnd::CrLf, true));
+    }
+
+    #[test]
+    fn nothing_is_looked_at_behind_the_longest_record() {
+        for start in ["", "\"", "a,\"b\n"] {
+            let content = MAX_RECORD - start.len();
+            let of = |length: usize, end: &str| {
+                let text = format!("{start}{}\"{end}2,2\n", "x".repeat(length - 1));
+                let mut splitter = Splitter::new(text.as_bytes());
+                let first = splitter.advance().unwrap();
+                (first.too_long, splitter.window <= MAX_RECORD + 2, splitter.advance().is_some())
+            };
+            for end in ["\r\n", "\n"] {
+                assert_eq!(of(content, end), (false, true, true), "{start} {end:?}");
+                assert_eq!(of(content + 1, end), (true, true, false), "{start} {end:?}");
+                assert_eq!(of(content + 2, end), (true, true, false), "{start} {end:?}");
+            }
+        }
     }
 
     #[test]

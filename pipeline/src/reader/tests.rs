@@ -3,27 +3,40 @@
 
 #![allow(clippy::unwrap_used)] // a test may fail loudly
 
+mod aggregation;
+mod characters;
+mod memberships;
 mod robust;
 mod round_trip;
 mod rules;
+mod rules_as_data;
 
 use super::*;
 use crate::writer::{FileHeader, OutRecord, Quoting, RecordBuilder, write_file};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Date32Type, Int32Type};
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 use tsumiage_schemas::{Severity, Spec};
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| Compiled::new(Arc::new(Spec::embedded().unwrap())));
 
-const OPTIONS: ReadOptions = ReadOptions { batch_rows: 3, taken_in_on: Day(20_750) }; // 2026-10-24
+const OPTIONS: ReadOptions = ReadOptions { batch_rows: 3, taken_in_on: Day(20_750), closed_through: None }; // 2026-10-24
 
+/// The report and all batches, whatever their table.
 fn read_all(bytes: &[u8]) -> (FileReport, Vec<RecordBatch>) {
+    let (report, batches) = read_with(&COMPILED, bytes);
+    (report, batches.into_iter().map(|(_, batch)| batch).collect())
+}
+
+/// The report and the batches with their tables, read with these data files.
+fn read_with(compiled: &Compiled, bytes: &[u8]) -> (FileReport, Vec<(FactTable, RecordBatch)>) {
     let mut batches = Vec::new();
-    let mut sink = |batch| {
-        batches.push(batch);
+    let mut sink = |table, batch| {
+        batches.push((table, batch));
         Ok::<_, Infallible>(())
     };
-    let Ok(report) = read(bytes, &COMPILED, &OPTIONS, &mut sink);
+    let Ok(report) = read(bytes, compiled, &OPTIONS, &mut sink);
     (report, batches)
 }
 
@@ -59,9 +72,26 @@ fn record(layout: &tsumiage_schemas::Layout, keys: &[(&str, &str)], items: &[(&s
     builder.build()
 }
 
+/// A change of 2026-09-10 of an insurer's own data: insurer, limit, benefit or membership.
+fn own_change(kind: RecordKind, items: &[(&str, &str)]) -> OutRecord {
+    let keys = [
+        ("movement_date", "20260910"),
+        ("movement_type", "1"),
+        ("movement_reason", "01"),
+        ("insurer_no", "142018"),
+    ];
+    record(COMPILED.spec().layout(kind), &keys, items)
+}
+
 fn file(records: &[OutRecord]) -> Vec<u8> {
-    let header = FileHeader::new("531", "142018", Month::from_civil(2026, 10).unwrap());
-    write_file(&header, Quoting::Needed, records).unwrap()
+    file_of(records, Quoting::Needed)
+}
+
+/// A file whose data type is that of its first record.
+fn file_of(records: &[OutRecord], quoting: Quoting) -> Vec<u8> {
+    let data_type = records.first().map_or("531", |first| &first.exchange_id[..3]);
+    let header = FileHeader::new(data_type, "142018", Month::from_civil(2026, 10).unwrap());
+    write_file(&header, quoting, records).unwrap()
 }
 
 /// Findings as `code severity item record×count`.
@@ -84,6 +114,35 @@ fn check(bytes: &[u8], expected: &[&str]) {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(rows as i64, report.accepted);
     }
+}
+
+/// One column of every batch, row after row, as text; `None` = not set.
+fn shown(batches: &[(FactTable, RecordBatch)], name: &str) -> Vec<Option<String>> {
+    let cells = |(_, batch): &(FactTable, RecordBatch)| {
+        let column = batch.column_by_name(name).unwrap();
+        (0..batch.num_rows()).map(|row| cell(column, row)).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(cells).collect()
+}
+
+fn cell(column: &ArrayRef, row: usize) -> Option<String> {
+    let text = |column: &ArrayRef| match column.data_type() {
+        DataType::Date32 => Day(column.as_primitive::<Date32Type>().value(row)).digits(),
+        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+        _ => column.as_string::<i32>().value(row).to_owned(),
+    };
+    (!column.is_null(row)).then(|| text(column))
+}
+
+/// The members of every list in a batch with the days they are ones from.
+fn members(batch: &RecordBatch) -> Vec<Vec<(String, String)>> {
+    let list = |name: &str, row: usize| {
+        let each = batch.column_by_name(name).unwrap().as_list::<i32>().value(row);
+        (0..each.len()).map(|at| cell(&each, at).unwrap()).collect::<Vec<_>>()
+    };
+    let pairs =
+        |row| list("member_insurer_no", row).into_iter().zip(list("member_valid_from_date", row)).collect();
+    (0..batch.num_rows()).map(pairs).collect()
 }
 
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use super::SynthOptions;
 use super::rng::Rng;
-use tsumiage_schemas::rules::check_digit_holds;
+use tsumiage_schemas::rules::CheckDigits;
 
 /// The first municipality of prefecture 14; further prefectures follow when it is full.
 const FIRST: u32 = 14_100;
@@ -39,7 +39,7 @@ fn checked<const N: usize>(body: u64) -> [u8; N] {
         number[N - 1] = digit;
         // Municipality codes are modulus 11; the rule's other half, modulus 10, is for providers.
         let by_eleven = || number[N - 1] == municipality_digit(&number[..N - 1]);
-        if check_digit_holds(&number) && (N != 6 || by_eleven()) {
+        if CheckDigits::BOTH.hold(&number) && (N != 6 || by_eleven()) {
             break;
         }
     }
@@ -108,8 +108,8 @@ mod tests {
         let options = SynthOptions { recipients: 100_000, insurers: 40, ..SynthOptions::default() };
         let all = insurers(&options);
         assert!(all.windows(2).all(|pair| pair[0].number < pair[1].number));
-        assert!(all.iter().all(|i| i.name().starts_with("14") && check_digit_holds(&i.number)));
-        assert!(all.iter().flat_map(|i| &i.providers).all(|p| check_digit_holds(p)));
+        assert!(all.iter().all(|i| i.name().starts_with("14") && CheckDigits::BOTH.hold(&i.number)));
+        assert!(all.iter().flat_map(|i| &i.providers).all(|p| CheckDigits::BOTH.hold(p)));
         assert_eq!(all.iter().map(|i| i.recipients).sum::<u64>(), 100_000);
         assert_eq!(all.iter().filter(|i| i.full).count(), 20);
         let largest = all.iter().map(|i| i.recipients).max().unwrap();

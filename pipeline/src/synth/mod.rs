@@ -48,6 +48,8 @@ pub struct SynthOptions {
     pub movements: Option<u64>,
     /// 1 % corrections, some late files and movements, a few duplicates and changes after an end.
     pub corrections: bool,
+    /// Every so many records of a file one has a movement date that is none (R03).
+    pub errors_every: Option<u64>,
     /// Share of the insurers that send full records, 0 to 1; the others send what changed.
     pub full_share: f64,
 }
@@ -62,6 +64,7 @@ impl Default for SynthOptions {
             first_month: Month(2023 * 12 + 10),
             movements: None,
             corrections: true,
+            errors_every: None,
             full_share: 0.5,
         }
     }
@@ -129,6 +132,7 @@ struct World {
     /// Units of each care level.
     limits: [u64; 7],
     faults: bool,
+    errors_every: Option<u64>,
 }
 
 impl World {
@@ -143,6 +147,7 @@ impl World {
             slip: SlipColumns::of(spec.correction(), month),
             limits: life::limits(spec, month),
             faults: options.corrections,
+            errors_every: options.errors_every,
         }
     }
 }

@@ -79,6 +79,7 @@ impl Sender<'_> {
                 data_type: &exchange_id[..3],
                 processing_month: &processing_month,
                 quote_all: self.insurer.quote_all,
+                errors_every: self.world.errors_every,
             };
             Sheet::new(out.join(name), records, &control)
         };

@@ -20,6 +20,8 @@ pub(super) struct Control<'a> {
     /// YYYYMM.
     pub(super) processing_month: &'a str,
     pub(super) quote_all: bool,
+    /// Every so many records one is made wrong.
+    pub(super) errors_every: Option<u64>,
 }
 
 /// A file being written.
@@ -30,13 +32,15 @@ pub(super) struct Sheet {
     next: u64,
     bytes: u64,
     quote_all: bool,
+    /// Every so many records one is made wrong.
+    errors_every: Option<u64>,
 }
 
 impl Sheet {
     /// Begins a file of `records` data records; one of 0 records is never written.
     pub(super) fn new(path: PathBuf, records: u64, control: &Control) -> Sheet {
-        let mut sheet =
-            Sheet { path, out: Vec::new(), records, next: 2, bytes: 0, quote_all: control.quote_all };
+        let (quote_all, errors_every) = (control.quote_all, control.errors_every);
+        let mut sheet = Sheet { path, out: Vec::new(), records, next: 2, bytes: 0, quote_all, errors_every };
         let (mut space, insurer) = ([0; 20], control.insurer_no.as_bytes());
         let count = decimal(records, &mut space);
         let (kind, month) = (control.data_type.as_bytes(), control.processing_month.as_bytes());
@@ -61,7 +65,11 @@ impl Sheet {
 
     /// Adds a record: the writer gets its number and the bytes to append to.
     pub(super) fn push(&mut self, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<(), SynthError> {
+        let start = self.out.len();
         write(self.next, &mut self.out);
+        if self.errors_every.is_some_and(|every| (self.next - 1).is_multiple_of(every)) {
+            spoil(&mut self.out[start..]);
+        }
         self.next += 1;
         if self.out.len() >= FLUSH { self.flush() } else { Ok(()) }
     }
@@ -86,5 +94,15 @@ impl Sheet {
         self.line(&[b"3", last]);
         self.flush()?;
         Ok(Some(self.bytes))
+    }
+}
+
+/// Makes the movement date of a record one of a thirteenth month (R03).
+fn spoil(record: &mut [u8]) {
+    let third_comma = record.iter().enumerate().filter(|(_, b)| **b == b',').nth(2);
+    let Some(at) = third_comma.map(|(at, _)| at + 1) else { return };
+    let quote = usize::from(record.get(at) == Some(&b'"'));
+    if let Some(month) = record.get_mut(at + quote + 4..at + quote + 6) {
+        month.copy_from_slice(b"13");
     }
 }

@@ -120,16 +120,28 @@ fn faults_are_few_and_of_every_kind() {
 fn the_reader_accepts_every_record() {
     let spec = Arc::new(Spec::embedded().unwrap());
     let compiled = Compiled::new(spec);
-    let options = ReadOptions { batch_rows: 1_000, taken_in_on: Day(20_780) };
+    let options = ReadOptions { batch_rows: 1_000, taken_in_on: Day(20_780), closed_through: None };
     let (report, files) = made(&small());
     let mut records = 0;
     for (name, bytes) in &files {
-        let Ok(read) = read(bytes, &compiled, &options, &mut |_| Ok::<_, Infallible>(()));
+        let Ok(read) = read(bytes, &compiled, &options, &mut |_, _| Ok::<_, Infallible>(()));
         assert_eq!(read.findings, [], "{name}");
         assert_eq!(read.accepted, read.records);
         records += read.records as u64;
     }
     assert_eq!(records, report.records);
+}
+
+#[test]
+fn one_record_in_so_many_has_an_error() {
+    let compiled = Compiled::new(Arc::new(Spec::embedded().unwrap()));
+    let options = ReadOptions { batch_rows: 1_000, taken_in_on: Day(20_780), closed_through: None };
+    let (_, files) = made(&SynthOptions { errors_every: Some(10), ..small() });
+    for (name, bytes) in &files {
+        let Ok(read) = read(bytes, &compiled, &options, &mut |_, _| Ok::<_, Infallible>(()));
+        assert_eq!(read.rejected, read.records / 10, "{name}");
+        assert!(read.findings.iter().all(|f| f.code == tsumiage_schemas::Code::R03), "{name}");
+    }
 }
 
 #[test]

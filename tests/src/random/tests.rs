@@ -92,8 +92,9 @@ fn files_are_read_as_they_were_meant() {
         let bytes = std::fs::read(path).unwrap();
         let day = file.taken_in_on;
         let taken_in_on = Day::from_civil(day / 10_000, day / 100 % 100, day % 100).unwrap();
-        let options = ReadOptions { batch_rows: 1000, taken_in_on };
-        let Ok(report) = read(&bytes, &compiled, &options, &mut |_| Ok::<(), std::convert::Infallible>(()));
+        let options = ReadOptions { batch_rows: 1000, taken_in_on, closed_through: None };
+        let Ok(report) =
+            read(&bytes, &compiled, &options, &mut |_, _| Ok::<(), std::convert::Infallible>(()));
         assert_eq!((report.file_rejected, report.rejected), (false, 0), "{:?}", report.findings);
         assert_eq!(report.accepted, file.records.len() as i64);
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();

@@ -3,9 +3,15 @@
 // A test may fail loudly, its helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod codes;
+mod error_lists;
+mod events;
+mod exchange_ids;
 mod golden;
+mod layouts;
 mod operator;
 mod properties;
+mod report;
 mod samples;
 mod support;
 mod timeline;
