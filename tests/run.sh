@@ -20,6 +20,7 @@ python_ready() {
 
 cargo build --workspace --all-targets
 cargo test --workspace
+tests/fuzz.sh "${FUZZ_SECONDS:-20}"
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(text) else { return Corpus::Reject };
     let path = PATHS[usize::from(*which) % PATHS.len()];
     let files = [(path.to_owned(), text.to_owned())].into();
-    match Spec::parse(EMBEDDED.clone().with(Layer { name: "given".to_owned(), files })) {
+    match Spec::parse(EMBEDDED.clone().with(Layer { name: "given".to_owned(), files, ..Layer::default() })) {
         Err(error) => {
             assert!(!error.file.is_empty() && !error.what.is_empty(), "{error:?}");
             let lines = text.lines().count() as u64 + 1;

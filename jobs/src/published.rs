@@ -25,6 +25,13 @@ pub struct Standing {
     pub status: String,
 }
 
+impl Standing {
+    /// Records that stacking refused, given how many the reader had rejected.
+    pub fn refused(&self, rejected_by_reader: i64) -> i64 {
+        (self.rejected - rejected_by_reader).max(0)
+    }
+}
+
 /// The standings of a snapshot's files by file id.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
+use tsumiage_pipeline::archive::Archive;
 use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::holder::Holders;
@@ -114,6 +115,11 @@ pub fn resolve(
 ) -> anyhow::Result<Resolved> {
     let begun = Instant::now();
     readable(place.ledger, place.spec)?;
+    if place.ledger.files().next().is_none()
+        && !Archive::to_read(place.data).arrivals_but(|_| false)?.is_empty()
+    {
+        anyhow::bail!("the ledger is empty, but the archive is not; run `tsumiage rebuild`");
+    }
     let events = tsumiage_pipeline::events::read(place.data)?;
     let known = KnownFiles::new(place.ledger, &events, request.as_of);
     let options = effective_options(request, &known);

@@ -21,7 +21,8 @@ pub struct Settings {
     pub months: Option<MonthRange>,
     /// How strictly files are read.
     pub profile: Profile,
-    /// Folder of layouts, codes, rules and severities over the embedded ones; absolute.
+    /// Folder of layouts, codes, rules and severities over the embedded ones; a relative path is one in the
+    /// data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layouts: Option<PathBuf>,
     /// Memory for facts on their way and for sorts, in MiB; at least 128.
@@ -75,6 +76,11 @@ impl Settings {
             Some(fault) => Err(DiskError::invalid(&path, fault)),
             None => Ok(Some(settings)),
         }
+    }
+
+    /// The folder of layouts, given the data folder.
+    pub fn layouts_in(&self, data: &Path) -> Option<PathBuf> {
+        self.layouts.as_ref().map(|folder| data.join(folder))
     }
 
     fn fault(&self) -> Option<&'static str> {

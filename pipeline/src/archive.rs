@@ -2,7 +2,8 @@
 //! what is needed to take it in again (contract, "The data folder").
 //!
 //! Promise: bytes are never changed or removed; their first name and take-in day stay, unless a rejected
-//! file is checked again at the user's wish.
+//! file is checked again at the user's wish. Bytes are written before their note, so that a note without bytes
+//! is always a loss and told as an error; bytes without a note are what a killed run leaves.
 //! Layout: `archive/<first two hex digits>/<sha256>` and `<sha256>.json`; closings and withdrawals stand in
 //! `archive/events` (module `events`).
 
@@ -11,7 +12,7 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use tsumiage_schemas::{Day, Month};
 
@@ -76,29 +77,35 @@ impl Archive {
         self.folder(file_id).join(format!("{file_id}.json"))
     }
 
+    /// What is known of some bytes, if they arrived before, whether they are still there or not.
+    fn note(&self, file_id: &str) -> Result<Option<Arrival>, DiskError> {
+        let path = self.note_path(file_id);
+        if path.is_file() { disk::read_json(&path).map(Some) } else { Ok(None) }
+    }
+
     /// What is known of some bytes, if they arrived before.
     ///
     /// # Errors
-    /// The note cannot be read.
+    /// The note cannot be read, or the bytes are gone.
     pub fn arrival(&self, file_id: &str) -> Result<Option<Arrival>, DiskError> {
-        let path = self.note_path(file_id);
-        if !path.is_file() || !self.path(file_id).is_file() {
-            return Ok(None);
-        }
-        disk::read_json(&path).map(Some)
+        let note = self.note(file_id)?;
+        let path = self.path(file_id);
+        if note.is_some() && !path.is_file() { Err(gone(&path)) } else { Ok(note) }
     }
 
-    /// Copies a file in that arrives so. Bytes that are there already are left as they are and their first
-    /// arrival is returned.
+    /// Copies a file in that arrives so. Bytes that are there already are left as they are; if they arrived
+    /// before, also if they were lost since, their first arrival stays and is returned.
     ///
     /// # Errors
     /// Reading the source or writing the archive fails, or the source changed since it was hashed; then
     /// nothing counts as arrived.
     pub fn store(&self, source: &Path, arriving: Arrival) -> Result<Arrival, DiskError> {
         let file_id = arriving.file_id.as_str();
-        if let Some(arrival) = self.arrival(file_id)? {
-            return Ok(arrival);
-        }
+        let path = self.path(file_id);
+        let noted = match self.note(file_id)? {
+            Some(arrival) if path.is_file() => return Ok(arrival),
+            noted => noted,
+        };
         let mut part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&self.root))?;
         let part_path = part.path().to_owned();
         if copy_hashed(source, part.as_file_mut(), &part_path)? != file_id {
@@ -109,10 +116,13 @@ impl Archive {
         }
         let folder = self.folder(file_id);
         disk::make_folder(&folder)?;
-        let path = self.path(file_id);
         disk::set_read_only(part.as_file(), part.path())?;
         part.as_file().sync_all().map_err(io(&path))?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
+        if let Some(arrival) = noted {
+            disk::sync_folder(&folder)?;
+            return Ok(arrival);
+        }
         disk::write_json(&self.note_path(file_id), &arriving)?;
         Ok(arriving)
     }
@@ -122,7 +132,7 @@ impl Archive {
     /// # Errors
     /// The note cannot be written.
     pub fn renew(&self, arrival: &Arrival) -> Result<(), DiskError> {
-        if self.arrival(&arrival.file_id)?.as_ref() == Some(arrival) {
+        if self.note(&arrival.file_id)?.as_ref() == Some(arrival) {
             return Ok(());
         }
         disk::write_json(&self.note_path(&arrival.file_id), arrival)
@@ -131,11 +141,14 @@ impl Archive {
     /// The bytes of a file, mapped, so that memory does not grow with the file.
     ///
     /// # Errors
-    /// The file is not there or cannot be mapped.
+    /// The file is gone or cannot be mapped.
     #[allow(unsafe_code)]
     pub fn bytes(&self, file_id: &str) -> Result<Bytes, DiskError> {
         let path = self.path(file_id);
-        let file = File::open(&path).map_err(io(&path))?;
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => gone(&path),
+            _ => DiskError::new(&path, error),
+        })?;
         if file.metadata().map_err(io(&path))?.len() == 0 {
             return Ok(Bytes(None));
         }
@@ -147,23 +160,45 @@ impl Archive {
     /// What arrived and is not `known`, in file id order.
     ///
     /// # Errors
-    /// The folder or a note cannot be read.
+    /// The folder or a note cannot be read, or the bytes of one are gone.
     pub fn arrivals_but(&self, known: impl Fn(&str) -> bool) -> Result<Vec<Arrival>, DiskError> {
         let mut arrivals = Vec::new();
-        let holds_bytes = |path: &&PathBuf| path.is_dir() && !path.ends_with("events");
-        for folder in disk::entries(&self.root)?.iter().filter(holds_bytes) {
-            for path in
-                disk::entries(folder)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
-            {
-                let file_id =
-                    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                if !known(&file_id) {
-                    arrivals.extend(self.arrival(&file_id)?);
-                }
+        for name in self.names()? {
+            if let Some(file_id) = name.strip_suffix(".json").filter(|file_id| !known(file_id)) {
+                arrivals.extend(self.arrival(file_id)?);
             }
         }
         Ok(arrivals)
     }
+
+    /// File ids of bytes without a note, in order: a run was killed while it stored them, and they never
+    /// arrived; or the note is lost.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn without_note(&self) -> Result<Vec<String>, DiskError> {
+        let mut names = self.names()?;
+        let is_id = |name: &String| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        names.retain(|name| is_id(name) && !self.note_path(name).is_file());
+        Ok(names)
+    }
+
+    /// Names of all bytes and notes, sorted within their folders.
+    fn names(&self) -> Result<Vec<String>, DiskError> {
+        let mut names = Vec::new();
+        let holds_bytes = |path: &&PathBuf| path.is_dir() && !path.ends_with("events");
+        for folder in disk::entries(&self.root)?.iter().filter(holds_bytes) {
+            let paths = disk::entries(folder)?;
+            names
+                .extend(paths.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()));
+        }
+        Ok(names)
+    }
+}
+
+/// Bytes that arrived and that the archive does not have.
+pub(crate) fn gone(path: &Path) -> DiskError {
+    DiskError::invalid(path, "is gone from the archive; restore it from a backup")
 }
 
 /// Bytes of an archived file.
@@ -196,5 +231,61 @@ fn copy_hashed(source: &Path, target: &mut dyn Write, target_path: &Path) -> Res
         }
         hash.update(&buffer[..read]);
         target.write_all(&buffer[..read]).map_err(io(target_path))?;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may fail loudly
+mod tests {
+    use super::*;
+
+    fn arrival(file_id: &str, name: &str) -> Arrival {
+        let taken_in_on = "2026-05-20".parse().unwrap();
+        let (file_id, name, source) = (file_id.to_owned(), name.to_owned(), "inbox".to_owned());
+        Arrival { file_id, name, taken_in_on, source, closed_through: None }
+    }
+
+    /// An archive with one file in it; the file, its id.
+    fn archive() -> (tempfile::TempDir, Archive, PathBuf, String) {
+        let data = tempfile::tempdir().unwrap();
+        let archive = Archive::open(data.path()).unwrap();
+        let source = data.path().join("a.csv");
+        std::fs::write(&source, "bytes").unwrap();
+        let id = hash_file(&source).unwrap();
+        archive.store(&source, arrival(&id, "a.csv")).unwrap();
+        (data, archive, source, id)
+    }
+
+    #[test]
+    fn a_note_without_bytes_is_a_loss() {
+        let (_data, archive, source, id) = archive();
+        assert_eq!(archive.arrivals_but(|_| false).unwrap(), [arrival(&id, "a.csv")]);
+        std::fs::remove_file(archive.path(&id)).unwrap();
+        let error = archive.arrivals_but(|_| false).unwrap_err().to_string();
+        assert!(error.contains(&id) && error.contains("is gone from the archive; restore it"), "{error}");
+        assert!(archive.arrival(&id).is_err());
+        assert!(
+            archive.arrivals_but(|known| known == id).unwrap().is_empty(),
+            "what is known is not asked for"
+        );
+        assert!(archive.without_note().unwrap().is_empty());
+        // Given again the bytes are back; the file arrived when it arrived first.
+        let again = archive.store(&source, arrival(&id, "b.csv")).unwrap();
+        assert_eq!(again, arrival(&id, "a.csv"));
+        assert_eq!(archive.arrivals_but(|_| false).unwrap(), [again]);
+    }
+
+    #[test]
+    fn bytes_without_a_note_never_arrived() {
+        let (_data, archive, source, id) = archive();
+        assert!(archive.without_note().unwrap().is_empty());
+        std::fs::remove_file(archive.note_path(&id)).unwrap();
+        std::fs::write(archive.folder(&id).join(".part-x"), "{").unwrap(); // half a note of a killed run
+        assert_eq!(archive.without_note().unwrap(), std::slice::from_ref(&id));
+        assert_eq!(archive.arrival(&id).unwrap(), None);
+        assert!(archive.arrivals_but(|_| false).unwrap().is_empty());
+        let again = archive.store(&source, arrival(&id, "b.csv")).unwrap();
+        assert_eq!(again, arrival(&id, "b.csv"), "stored like any other");
+        assert!(archive.without_note().unwrap().is_empty());
     }
 }

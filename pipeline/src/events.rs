@@ -95,6 +95,16 @@ impl Withdrawals {
     }
 }
 
+/// The first event that withdrew a record, by itself or with its file; with `None` the whole file.
+pub fn withdrawal<'a>(events: &'a [Event], file_id: &str, record_no: Option<i64>) -> Option<&'a Event> {
+    events.iter().find(|event| match &event.what {
+        What::Withdraw { file_id: id, record_no: what } => {
+            id == file_id && (what.is_none() || *what == record_no)
+        }
+        What::Close { .. } => false,
+    })
+}
+
 /// Which processing months are closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closings {
@@ -235,6 +245,12 @@ mod tests {
         assert!(all.file("a") && all.holds("a", Some(99)) && all.holds("b", None));
         assert_eq!(all.records("a").count(), 0, "the whole file is withdrawn");
         assert_eq!(all.files().collect::<Vec<_>>(), ["a", "b"]);
+        let number = |file_id: &str, record_no| withdrawal(&events, file_id, record_no).map(|e| e.number);
+        assert_eq!(
+            [number("a", Some(3)), number("a", Some(4)), number("a", None)],
+            [Some(1), Some(4), Some(4)]
+        );
+        assert_eq!([number("b", Some(9)), number("c", None)], [Some(3), None]);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use crate::disk::{self, DiskError, io};
 use encoding_rs::SHIFT_JIS;
-use std::collections::BTreeMap;
 use std::path::Path;
 use tsumiage_schemas::sources::{Layer, Profile};
 use tsumiage_schemas::{DataError, Sources, Spec};
@@ -43,21 +42,24 @@ pub fn load_spec(profile: Profile, folder: Option<&Path>) -> Result<Spec, Layout
 /// # Errors
 /// It cannot be read, a file is no text, or it is not known what a file is.
 pub fn read_folder(folder: &Path) -> Result<Layer, LayoutsError> {
-    let mut layer = Layer { name: folder.display().to_string(), files: BTreeMap::new() };
+    let mut layer = Layer { name: folder.display().to_string(), ..Layer::default() };
     for path in disk::entries(folder)? {
         let name = file_name(&path);
-        if path.is_dir() && FOLDERS.contains(&name.as_str()) {
+        if path.is_dir() {
             for inner in disk::entries(&path)?.iter().filter(|inner| is_csv(inner)) {
-                let text = read_text(inner)?;
-                insert(&mut layer, format!("{name}/{}", file_name(inner)), text)?;
+                if !FOLDERS.contains(&name.as_str()) {
+                    let what = format!("lies in a folder that is none of {}", FOLDERS.join(", "));
+                    return Err(DataError::new(&inner.display().to_string(), 0, what).into());
+                }
+                insert(&mut layer, format!("{name}/{}", place_name(inner)), inner, read_text(inner)?)?;
             }
         } else if is_csv(&path) {
             let text = read_text(&path)?;
-            let place = place_of(&name, &text).ok_or_else(|| {
+            let place = place_of(&place_name(&path), &text).ok_or_else(|| {
                 let what = "is neither a layout, a code table nor a rule; its first line tells which";
                 DataError::new(&path.display().to_string(), 1, what)
             })?;
-            insert(&mut layer, place, text)?;
+            insert(&mut layer, place, &path, text)?;
         }
     }
     if layer.files.is_empty() {
@@ -66,25 +68,30 @@ pub fn read_folder(folder: &Path) -> Result<Layer, LayoutsError> {
     Ok(layer)
 }
 
-fn insert(layer: &mut Layer, path: String, text: String) -> Result<(), DataError> {
-    let known = |path: &str| tsumiage_schemas::data::FILES.iter().any(|(own, _)| *own == path);
-    let file = format!("{}/{path}", layer.name);
-    if path.starts_with("rules/") && !known(&path) {
+/// Puts a file at its place; messages call it by its own path.
+fn insert(layer: &mut Layer, place: String, path: &Path, text: String) -> Result<(), DataError> {
+    let known = |place: &str| tsumiage_schemas::data::FILES.iter().any(|(own, _)| *own == place);
+    let file = path.display().to_string();
+    if place.starts_with("rules/") && !known(&place) {
         return Err(DataError::new(&file, 0, "there are no rules of this name"));
     }
-    match layer.files.insert(path, text) {
-        None => Ok(()),
-        Some(_) => Err(DataError::new(&file, 0, "stands in two places; leave one")),
+    if let Some(other) = layer.called.insert(place.clone(), file.clone()) {
+        return Err(DataError::new(&file, 0, format!("is there twice: {other}; leave one")));
     }
+    layer.files.insert(place, text);
+    Ok(())
 }
 
 /// Where a file that lies flat belongs, by its name or its first line.
 fn place_of(name: &str, text: &str) -> Option<String> {
-    let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').map(str::trim).collect();
+    let first_line = text.lines().next().unwrap_or_default();
+    let header: Vec<&str> = first_line.split(',').map(|column| column.trim().trim_matches('"')).collect();
     let rule = format!("rules/{name}");
     match header.as_slice() {
         _ if matches!(name, "findings.csv" | "details.csv") => Some(name.to_owned()),
         _ if tsumiage_schemas::data::FILES.iter().any(|(path, _)| *path == rule) => Some(rule),
+        ["code", "severity", ..] => Some("findings.csv".to_owned()),
+        ["key", ..] => Some("details.csv".to_owned()),
         ["position", ..] => Some(format!("layouts/{name}")),
         ["code" | "care_level", ..] => Some(format!("codes/{name}")),
         _ => None,
@@ -95,8 +102,14 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// A file's name with its extension in lower case.
+fn place_name(path: &Path) -> String {
+    path.with_extension("csv").file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn is_csv(path: &Path) -> bool {
-    path.is_file() && path.extension().is_some_and(|e| e == "csv") && !file_name(path).starts_with('.')
+    let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    is_csv && path.is_file() && !file_name(path).starts_with('.')
 }
 
 fn read_text(path: &Path) -> Result<String, LayoutsError> {
@@ -165,6 +178,9 @@ mod tests {
             ("codes/sex.csv", b"code,name_ja\n1,\xff\xff\n", "codes/sex.csv, line 2: is neither UTF-8"),
             ("codes/sex.csv", b"code,name_ja\n1,a\n1,b\n", "sex.csv, line 3, column 1 (code)"),
             ("codes/sex.csv", b"code,name_ja\n1,\"a\n", "line 2"),
+            ("code/sex.csv", b"code,name_ja\n1,a\n", "code/sex.csv: lies in a folder that is none of"),
+            ("FINDINGS.CSV", b"\"code\",\"severity\"\nR99,error\n", "FINDINGS.CSV, line 2, column 1 (code)"),
+            ("sex.CSV", b"code,name_ja\n1,\n", "/sex.CSV, line 2, column 2 (name_ja)"),
             ("README.txt", b"x", "has no CSV file"),
         ] {
             let error = load(&folder(&[(path, bytes)])).unwrap_err();

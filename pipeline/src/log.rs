@@ -7,7 +7,9 @@
 
 use crate::archive::Arrival;
 use crate::disk::{self, DiskError, io};
+use crate::ledger::findings_batch;
 use crate::reader::FileReport;
+use crate::tally::Tally;
 use arrow::array::RecordBatch;
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
@@ -18,7 +20,7 @@ use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
-use tsumiage_schemas::{Day, FactTable, Finding, Month};
+use tsumiage_schemas::{Code, Day, FactTable, Finding, Month, Severity};
 
 /// What the reader found out about a whole file; its batches stand in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,14 +47,28 @@ pub struct Seal {
     pub file_rejected: bool,
     /// Least movement date of its accepted movements.
     pub first_movement: Option<Day>,
-    /// Its findings.
-    pub findings: Vec<Finding>,
+    /// Its findings, counted; they stand in the log.
+    pub findings: Tally,
+    /// Those that rejected the whole file.
+    pub file_errors: Vec<Finding>,
     /// Digest of the layouts it was read with.
     pub layouts: String,
+    /// They were given for one run and are not those of the settings.
+    pub one_off: bool,
+}
+
+/// Which layouts a file is read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadBy<'a> {
+    /// Their digest.
+    pub layouts: &'a str,
+    /// They were given for one run and are not those of the settings.
+    pub one_off: bool,
 }
 
 impl Seal {
-    fn new(arrival: Arrival, report: FileReport, layouts: &str) -> Seal {
+    fn new(arrival: Arrival, report: FileReport, by: ReadBy<'_>) -> Seal {
+        let is_file_error = |f: &&Finding| f.code < Code::R01 && f.severity == Severity::Error;
         Seal {
             arrival,
             data_type: report.control.data_type,
@@ -65,11 +81,16 @@ impl Seal {
             warned: report.warned,
             file_rejected: report.file_rejected,
             first_movement: report.first_movement,
-            findings: report.findings,
-            layouts: layouts.to_owned(),
+            findings: report.findings.iter().collect(),
+            file_errors: report.findings.iter().filter(is_file_error).cloned().collect(),
+            layouts: by.layouts.to_owned(),
+            one_off: by.one_off,
         }
     }
 }
+
+/// Findings of a batch.
+const FINDINGS_ROWS: usize = 8_192;
 
 /// The embedded log of a data folder.
 #[derive(Clone, Debug)]
@@ -113,6 +134,10 @@ impl EmbeddedLog {
         self.root.join(format!("{file_id}.{}.arrow", table.name()))
     }
 
+    fn findings_path(&self, file_id: &str) -> PathBuf {
+        self.root.join(format!("{file_id}.findings.arrow"))
+    }
+
     fn seal_path(&self, file_id: &str) -> PathBuf {
         self.root.join(format!("{file_id}.seal.json"))
     }
@@ -131,8 +156,26 @@ impl EmbeddedLog {
         attempt: Attempt,
         arrival: Arrival,
         report: FileReport,
-        layouts: &str,
+        by: ReadBy<'_>,
     ) -> Result<Seal, DiskError> {
+        let told = self.findings_path(&attempt.file_id);
+        if told.exists() {
+            std::fs::remove_file(&told).map_err(io(&told))?; // of an earlier attempt
+        }
+        if !report.findings.is_empty() {
+            let invalid = |e| DiskError::invalid(&told, e);
+            let mut segment: Option<Segment> = None;
+            for part in report.findings.chunks(FINDINGS_ROWS) {
+                let batch = findings_batch(part).map_err(invalid)?;
+                if segment.is_none() {
+                    segment = Some(Segment::create(&self.root, told.clone(), &batch)?);
+                }
+                if let Some(segment) = &mut segment {
+                    segment.writer.write(&batch).map_err(arrow_error(&told))?;
+                }
+            }
+            segment.map_or(Ok(()), Segment::complete)?;
+        }
         for table in FactTable::ALL {
             // A segment that an earlier attempt left of a table that this one has not.
             let path = self.segment(&attempt.file_id, table);
@@ -140,12 +183,8 @@ impl EmbeddedLog {
                 std::fs::remove_file(&path).map_err(io(&path))?;
             }
         }
-        for Segment { part, mut writer, path } in attempt.segments.into_values() {
-            writer.finish().map_err(arrow_error(&path))?;
-            drop(writer);
-            part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        }
-        let seal = Seal::new(arrival, report, layouts);
+        attempt.segments.into_values().try_for_each(Segment::complete)?;
+        let seal = Seal::new(arrival, report, by);
         // Not synced: after a power cut `sealed` finds out, and the archive has the bytes.
         let path = self.seal_path(&seal.arrival.file_id);
         let part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&path))?;
@@ -156,15 +195,21 @@ impl EmbeddedLog {
 
     /// The seal a killed run left of this arrival, if the log holds the file whole and read with these
     /// layouts. Reads the segments through, since the log is not synced.
-    pub fn sealed(&self, arrival: &Arrival, layouts: &str) -> Option<Seal> {
+    pub fn sealed(&self, arrival: &Arrival, by: ReadBy<'_>) -> Option<Seal> {
         let seal: Seal = disk::read_json(&self.seal_path(&arrival.file_id)).ok()?;
         let mut rows = 0;
         for batch in self.batches(&arrival.file_id).ok()? {
             let (_, batch) = batch.ok()?;
             rows += batch.num_rows() as i64;
         }
-        let whole = seal.file_rejected || rows == seal.accepted;
-        (whole && seal.layouts == layouts && seal.arrival == *arrival).then_some(seal)
+        let mut findings = 0;
+        for batch in self.findings(&arrival.file_id).ok()? {
+            findings += batch.ok()?.num_rows() as u64;
+        }
+        let told = seal.findings.entries().map(|entry| entry.rows).sum::<u64>();
+        let whole = (seal.file_rejected || rows == seal.accepted) && findings == told;
+        let same = ReadBy { layouts: &seal.layouts, one_off: seal.one_off } == by;
+        (whole && same && seal.arrival == *arrival).then_some(seal)
     }
 
     /// The batches of a sealed file, a table after the other, each in file order.
@@ -187,6 +232,24 @@ impl EmbeddedLog {
         Ok(readers.into_iter().flat_map(|(table, path, reader)| {
             reader.map(move |batch| Ok((table, batch.map_err(arrow_error(&path))?)))
         }))
+    }
+
+    /// The findings of a sealed file in `ledger::findings_schema`, their file number 0; in their order.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn findings(
+        &self,
+        file_id: &str,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>> + use<>, DiskError> {
+        let path = self.findings_path(file_id);
+        let reader = if path.exists() {
+            let file = File::open(&path).map_err(io(&path))?;
+            Some(StreamReader::try_new(BufReader::new(file), None).map_err(arrow_error(&path))?)
+        } else {
+            None
+        };
+        Ok(reader.into_iter().flatten().map(move |batch| batch.map_err(arrow_error(&path))))
     }
 
     /// Drops what the ledger has: everything in the log. Leftovers of killed runs go too.
@@ -219,6 +282,15 @@ impl Attempt {
 }
 
 impl Segment {
+    /// Gives the segment its name, whole.
+    fn complete(self) -> Result<(), DiskError> {
+        let Segment { part, mut writer, path } = self;
+        writer.finish().map_err(arrow_error(&path))?;
+        drop(writer);
+        part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
+        Ok(())
+    }
+
     fn create(root: &Path, path: PathBuf, first: &RecordBatch) -> Result<Segment, DiskError> {
         let part = tempfile::NamedTempFile::new_in(root).map_err(io(&path))?;
         let file = part.reopen().map_err(io(&path))?;

@@ -11,10 +11,10 @@
 //!
 //! Without a ledger every file of the archive is one that a killed run left: the next run takes it in.
 
-use crate::archive::{Arrival, hash_file};
+use crate::archive::{Arrival, gone, hash_file};
 use crate::disk::{self, DiskError, io};
 use crate::ledger::Ledger;
-use crate::take_in::{Candidate, FileOutcome, Intake, TakeInOptions, Watch, gone};
+use crate::take_in::{Candidate, FileOutcome, Intake, TakeInOptions, Watch};
 use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,24 +44,35 @@ pub fn carry_on(data: &Path) -> Result<(), DiskError> {
     fs::remove_dir_all(&rebuild).map_err(io(&rebuild))
 }
 
+/// What a rebuild came to.
+pub struct Rebuilt {
+    /// The new ledger.
+    pub ledger: Ledger,
+    /// What became of every file.
+    pub outcomes: Vec<FileOutcome>,
+    /// Ids of files whose bytes are in the archive without a note: they are not taken in.
+    pub without_note: Vec<String>,
+    /// Why the old ledger could not be read: files that the archive lost with their notes go unnoticed.
+    pub old_unreadable: Option<DiskError>,
+}
+
 /// Takes every archived file in again as it arrived, and puts the ledger made so in place of the old one.
 ///
 /// # Errors
 /// The machine failed, a file of the archive is not what it was, or the old ledger names one that the
 /// archive does not have; then the old ledger stays.
-pub fn rebuild(
-    options: &TakeInOptions<'_>,
-    watch: &dyn Watch,
-) -> Result<(Ledger, Vec<FileOutcome>), DiskError> {
+pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt, DiskError> {
     carry_on(options.data)?;
     let intake = Intake::open(options)?;
     // The archive alone must do, but what the old ledger still knows is used: a run may have been killed
-    // between ledger and archive, and the archive may have lost a file.
-    let old = old_ledger(options.data);
-    if let Some(old) = &old {
-        for entry in old.renewed() {
-            intake.archive.renew(&entry.arrival)?;
-        }
+    // between ledger and archive, and the archive may have lost a file or a note.
+    let (old, old_unreadable) = match Ledger::open(options.data) {
+        Ok(old) => (old, None),
+        Err(error) => (Ledger::default(), Some(error)),
+    };
+    let unnoted = intake.archive.without_note()?;
+    for entry in old.renewed().chain(unnoted.iter().filter_map(|file_id| old.file(file_id))) {
+        intake.archive.renew(&entry.arrival)?;
     }
     let mut arrivals = intake.archive.arrivals_but(|_| false)?;
     arrivals.par_iter().try_for_each(|arrival| check(&intake.archive.path(&arrival.file_id), arrival))?;
@@ -70,23 +81,19 @@ pub fn rebuild(
         arrivals.iter().map(|arrival| intake.archived(arrival)).collect();
     let candidates = candidates?;
     watch.began(candidates.len(), candidates.iter().map(|c| c.bytes).sum());
+    Ledger::make(&place(options.data))?;
     let mut ledger = Ledger::open(&place(options.data))?;
     let mut outcomes = Vec::new();
     for part in parts(&candidates) {
         outcomes.extend(intake.take_in(part, &mut ledger, watch)?);
     }
-    let lost = old.iter().flat_map(Ledger::files).find(|f| ledger.file(&f.arrival.file_id).is_none());
-    if let Some(lost) = lost {
+    if let Some(lost) = old.files().find(|f| ledger.file(&f.arrival.file_id).is_none()) {
         return Err(gone(&intake.archive.path(&lost.arrival.file_id)));
     }
     drop(ledger);
     swap(options.data)?;
-    Ok((Ledger::open(options.data)?, outcomes))
-}
-
-/// The ledger as it stands, if there is one that can be read.
-fn old_ledger(data: &Path) -> Option<Ledger> {
-    data.join("ledger").is_dir().then(|| Ledger::open(data).ok()).flatten()
+    let ledger = Ledger::open(options.data)?;
+    Ok(Rebuilt { ledger, outcomes, without_note: intake.archive.without_note()?, old_unreadable })
 }
 
 fn check(path: &Path, arrival: &Arrival) -> Result<(), DiskError> {

@@ -9,11 +9,11 @@ mod decide;
 
 pub use decide::{Circumstances, Decision, decide};
 
-use crate::archive::{Archive, Arrival, hash_file};
+use crate::archive::{Archive, Arrival, gone, hash_file};
 use crate::disk::{self, DiskError, io};
 use crate::events::{self, Closings};
 use crate::ledger::{Commit, FileEntry, Ledger};
-use crate::log::{EmbeddedLog, Seal};
+use crate::log::{EmbeddedLog, ReadBy, Seal};
 use crate::reader::{Compiled, ReadOptions, read};
 use crate::tally::Tally;
 use rayon::prelude::*;
@@ -30,6 +30,8 @@ pub struct TakeInOptions<'a> {
     pub compiled: &'a Compiled,
     /// Digest of these layouts.
     pub layouts: &'a str,
+    /// They are given for this run and are not those of the settings.
+    pub one_off: bool,
     /// Take-in day of files that are new.
     pub taken_in_on: Day,
     /// Check rejected files again, and read accepted ones again that were read with other layouts.
@@ -143,6 +145,10 @@ impl<'a> Intake<'a> {
         })
     }
 
+    fn read_by(&self) -> ReadBy<'_> {
+        ReadBy { layouts: self.options.layouts, one_off: self.options.one_off }
+    }
+
     fn now(&self) -> Circumstances<'_> {
         let TakeInOptions { layouts, recheck, taken_in_on, .. } = *self.options;
         Circumstances { layouts, closings: &self.closings, recheck, taken_in_on }
@@ -165,7 +171,8 @@ impl<'a> Intake<'a> {
             .collect();
         let mut candidates = given?;
         let at_hand: BTreeSet<String> = candidates.iter().map(|c| c.file_id.clone()).collect();
-        let left = self.archive.arrivals_but(|file_id| ledger.file(file_id).is_some())?;
+        let seen = |file_id: &str| at_hand.contains(file_id) || ledger.file(file_id).is_some();
+        let left = self.archive.arrivals_but(seen)?;
         let now = self.now();
         let due = ledger.files().filter(|entry| decide(Some(entry), &now) != Decision::Known);
         for arrival in left.into_iter().chain(due.map(|entry| entry.arrival.clone())) {
@@ -212,10 +219,10 @@ impl<'a> Intake<'a> {
             })
             .collect();
         let seals = seals?;
-        let errors: BTreeMap<String, Vec<Finding>> =
-            seals.iter().map(|seal| (seal.arrival.file_id.clone(), file_errors(&seal.findings))).collect();
-        let tallies: BTreeMap<String, Tally> =
-            seals.iter().map(|seal| (seal.arrival.file_id.clone(), seal.findings.iter().collect())).collect();
+        let told: BTreeMap<String, (Vec<Finding>, Tally)> = seals
+            .iter()
+            .map(|seal| (seal.arrival.file_id.clone(), (seal.file_errors.clone(), seal.findings.clone())))
+            .collect();
         commit(seals, ledger, &self.log, self.options)?;
         for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)) {
             self.archive.renew(&entry.arrival)?; // only now that the ledger has decided
@@ -226,10 +233,9 @@ impl<'a> Intake<'a> {
             let is_read = read.get(candidate.file_id.as_str()).is_some_and(|c| std::ptr::eq(*c, candidate));
             let Some(entry) = ledger.file(&candidate.file_id) else { continue };
             let mut outcome = outcome_of_entry(candidate, entry, !is_read);
-            outcome.file_errors =
-                errors.get(&candidate.file_id).filter(|_| is_read).cloned().unwrap_or_default();
             if is_read {
-                outcome.findings = tallies.get(&candidate.file_id).cloned().unwrap_or_default();
+                let told = told.get(&candidate.file_id).cloned();
+                (outcome.file_errors, outcome.findings) = told.unwrap_or_default();
             } else {
                 let severity = self.options.compiled.spec().catalogue.severity(Code::F07);
                 outcome.findings.add_many(Code::F07, severity, 1, 1);
@@ -255,7 +261,7 @@ impl<'a> Intake<'a> {
             }
         };
         let closed_through = arrival.closed_through;
-        let seal = match self.log.sealed(&arrival, self.options.layouts) {
+        let seal = match self.log.sealed(&arrival, self.read_by()) {
             Some(seal) => seal,
             None => self.read(arrival, closed_through)?,
         };
@@ -274,17 +280,12 @@ impl<'a> Intake<'a> {
             ReadOptions { batch_rows: options.batch_rows, taken_in_on: arrival.taken_in_on, closed_through };
         let report =
             read(&bytes, options.compiled, &reading, &mut |table, batch| attempt.append(table, &batch))?;
-        self.log.seal(attempt, arrival, report, options.layouts)
+        self.log.seal(attempt, arrival, report, self.read_by())
     }
 }
 
 fn known_arrival(archive: &Archive, file_id: &str) -> Result<Arrival, DiskError> {
     archive.arrival(file_id)?.ok_or_else(|| gone(&archive.path(file_id)))
-}
-
-/// Bytes that are known and that the archive does not have.
-pub(crate) fn gone(path: &Path) -> DiskError {
-    DiskError::invalid(path, "is gone from the archive; restore it from a backup")
 }
 
 fn commit(
@@ -296,16 +297,11 @@ fn commit(
     seals.sort_by(|a, b| a.arrival.order(a.processing_month).cmp(&b.arrival.order(b.processing_month)));
     let mut commit = Commit::begin(ledger, options.memory_bytes)?;
     for seal in seals {
-        let batches = log.batches(&seal.arrival.file_id)?;
-        commit.add(seal, batches)?;
+        let file_id = seal.arrival.file_id.clone();
+        commit.add(seal, log.findings(&file_id)?, log.batches(&file_id)?)?;
     }
     commit.finish()?;
     log.clear()
-}
-
-fn file_errors(findings: &[Finding]) -> Vec<Finding> {
-    let of_file = |f: &&Finding| f.code < Code::R01 && f.severity == tsumiage_schemas::Severity::Error;
-    findings.iter().filter(of_file).cloned().collect()
 }
 
 fn outcome_of_seal(name: &str, bytes: u64, seal: &Seal) -> FileOutcome {
@@ -322,8 +318,8 @@ fn outcome_of_seal(name: &str, bytes: u64, seal: &Seal) -> FileOutcome {
         sender_no: seal.sender_no.clone(),
         data_type: seal.data_type.clone(),
         processing_month: seal.processing_month,
-        findings: seal.findings.iter().collect(),
-        file_errors: file_errors(&seal.findings),
+        findings: seal.findings.clone(),
+        file_errors: seal.file_errors.clone(),
     }
 }
 

@@ -41,6 +41,7 @@ fn take_in_one(file: &Path) -> FileOutcome {
     let options = TakeInOptions {
         data: &data,
         compiled: &compiled,
+        one_off: false,
         layouts: "test",
         taken_in_on: Day(20_750),
         recheck: false,

@@ -211,14 +211,20 @@ impl CatalogueEntry {
     }
 }
 
-/// A template with its item and detail; brackets go with an empty detail.
+/// A template with its item and detail; the bracket around an empty detail goes with it.
 fn filled(template: &str, item: &str, detail: &str) -> String {
-    let text = template.replace("{item}", item);
-    if detail.is_empty() {
-        text.replace("（{detail}）", "").replace(" ({detail})", "").replace("{detail}", "")
-    } else {
-        text.replace("{detail}", detail)
-    }
+    let bare = || {
+        for (open, close) in [("（", "）"), (" (", ")")] {
+            let Some(at) = template.find("{detail}") else { break };
+            let (start, end) = (template[..at].rfind(open), template[at..].find(close));
+            if let (Some(start), Some(end)) = (start, end) {
+                return format!("{}{}", &template[..start], &template[at + end + close.len()..]);
+            }
+        }
+        template.replace("{detail}", "")
+    };
+    let template = if detail.is_empty() { bare() } else { template.to_owned() };
+    template.replace("{item}", item).replace("{detail}", detail)
 }
 
 #[cfg(test)]

@@ -78,6 +78,14 @@ impl RecordKind {
         }
     }
 
+    /// The types of a change that the stacking understands.
+    pub fn change_types(self) -> &'static [&'static str] {
+        match self {
+            RecordKind::RecipientCorrection => &["2", "3"],
+            _ => &["1", "2", "3"],
+        }
+    }
+
     /// The items the program relies on, whatever else a replaced layout has.
     pub fn needed_items(self) -> &'static [&'static str] {
         match self {

@@ -155,7 +155,11 @@ mod tests {
     fn a_rule_that_is_none_is_named_with_its_place() {
         let with = |path: &str, text: &str| {
             let files = BTreeMap::from([(path.to_owned(), text.to_owned())]);
-            Rules::parse(&Sources::embedded().with(crate::sources::Layer { name: "mine".to_owned(), files }))
+            Rules::parse(&Sources::embedded().with(crate::sources::Layer {
+                name: "mine".to_owned(),
+                files,
+                ..Default::default()
+            }))
         };
         for (path, text, place) in [
             ("rules/periods.csv", "start_item,end_item\na,\n", "line 2, column 2 (end_item)"),

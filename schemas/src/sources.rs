@@ -31,6 +31,8 @@ pub struct Layer {
     pub name: String,
     /// Path (`layouts/…`, `codes/…`, `rules/…`, `findings.csv`, `details.csv`) to text.
     pub files: BTreeMap<String, String>,
+    /// What messages call a file, where that is not the layer's name and the path.
+    pub called: BTreeMap<String, String>,
 }
 
 /// All layers, the first one whole.
@@ -62,7 +64,7 @@ impl Sources {
     pub fn embedded() -> Sources {
         let own = FILES.iter().filter(|(path, _)| !path.starts_with("profiles/"));
         let files = own.map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        Sources { layers: vec![Layer { name: String::new(), files }] }
+        Sources { layers: vec![Layer { name: String::new(), files, ..Layer::default() }] }
     }
 
     /// These with a profile over them.
@@ -73,7 +75,7 @@ impl Sources {
         };
         let own = FILES.iter().filter_map(|(path, text)| Some((path.strip_prefix(folder)?, *text)));
         let files = own.map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
-        self.with(Layer { name: folder.trim_end_matches('/').to_owned(), files })
+        self.with(Layer { name: folder.trim_end_matches('/').to_owned(), files, ..Layer::default() })
     }
 
     /// These with a layer over them.
@@ -218,6 +220,10 @@ impl Layer {
     }
 
     fn shown(&self, path: &str) -> String {
-        if self.name.is_empty() { path.to_owned() } else { format!("{}/{path}", self.name) }
+        match self.called.get(path) {
+            Some(called) => called.clone(),
+            None if self.name.is_empty() => path.to_owned(),
+            None => format!("{}/{path}", self.name),
+        }
     }
 }

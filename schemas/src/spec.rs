@@ -90,6 +90,8 @@ impl Spec {
         for kind in RecordKind::ALL {
             crate::tables::check_layout(kind, self.layout(kind))?;
         }
+        crate::tables::check_correction(self.correction(), self.movement())?;
+        crate::tables::check_control(&self.control)?;
         for layout in self.layouts.values().chain([&self.control, &self.end]) {
             for item in &layout.items {
                 if let Some(table) = item.codes.as_ref().filter(|t| !self.codes.contains_key(*t)) {
@@ -146,7 +148,8 @@ mod tests {
 
     fn with(files: &[(&str, &str)]) -> Result<Spec, DataError> {
         let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
-        let layer = Layer { name: "mine".to_owned(), files: files.iter().map(own).collect() };
+        let layer =
+            Layer { name: "mine".to_owned(), files: files.iter().map(own).collect(), ..Layer::default() };
         Spec::parse(Sources::embedded().with(layer))
     }
 
@@ -182,6 +185,28 @@ mod tests {
         );
         let text = embedded(MOVEMENT).replace(",care_level,", ",level_of_care,");
         assert!(with(&[(MOVEMENT, &text)]).unwrap_err().to_string().contains("care_level"));
+        for (from, to, says) in [
+            (
+                ",care_level,要介護状態区分コード,code,",
+                ",care_level,要介護状態区分コード,integer,",
+                "must be of kind code or",
+            ),
+            (
+                ",movement_type,異動区分コード,code,",
+                ",movement_type,異動区分コード,integer,",
+                "must be of kind code",
+            ),
+            (",sex,", ",given,", "the name of another column"),
+            (",sex,性別", ",sex_2,性別", "no such item to correct"),
+        ] {
+            assert!(embedded(MOVEMENT).contains(from), "{from}");
+            let text = embedded(MOVEMENT).replacen(from, to, 1);
+            let error = with(&[(MOVEMENT, &text)]).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let control = "layouts/envelope-control.csv";
+        let text = embedded(control).replace("processing_month", "month_of_processing");
+        assert!(with(&[(control, &text)]).unwrap_err().to_string().contains("processing_month is missing"));
         let two =
             [(MOVEMENT, embedded(MOVEMENT)), ("layouts/5399-recipient-movement.csv", embedded(MOVEMENT))];
         assert!(with(&two).unwrap_err().to_string().contains("leave one"));
@@ -207,7 +232,7 @@ mod tests {
         let lenient = Spec::parse(Sources::embedded().with_profile(Profile::Lenient)).unwrap();
         assert_eq!(lenient.catalogue.severity(Code::F03), Severity::Warning);
         assert!(lenient.rules.line_end_texts.contains(&"\r\n".to_owned()));
-        assert_eq!(lenient.catalogue.entry(Code::F03).message_ja, own.catalogue.entry(Code::F03).message_ja);
+        assert_eq!(lenient.catalogue.entry(Code::F04).message_ja, own.catalogue.entry(Code::F04).message_ja);
         assert_ne!(lenient.digest(), own.digest());
         assert_eq!(
             Spec::parse(Sources::embedded().with_profile(Profile::Strict)).unwrap().digest(),

@@ -30,6 +30,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "DIR", default_value = "./data")]
     pub data: PathBuf,
     /// Take-in day of new files; day of a closing or withdrawal [default: today in Japan]
+    /// (findings: only of files taken in on this day)
     #[arg(long, global = true, value_name = "YYYY-MM-DD")]
     pub on: Option<Day>,
     /// Only what was known as of this processing month [default: all that is known]
@@ -254,9 +255,12 @@ pub struct FindingsArgs {
     /// Only of this file (id or its beginning)
     #[arg(long, value_name = "ID")]
     pub file: Option<String>,
-    /// Only of this sender
+    /// Only of this sender; `unknown` for files without a valid one
     #[arg(long, value_name = "NO")]
     pub sender: Option<String>,
+    /// Only of files of this processing month
+    #[arg(long, value_name = "YYYY-MM")]
+    pub month: Option<Month>,
     /// Write the error lists to send back into this folder: per sender a list and a summary (CSV, CP932);
     /// made if missing, files of the same names are replaced
     #[arg(long, value_name = "DIR")]

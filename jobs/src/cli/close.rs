@@ -3,13 +3,13 @@
 //! A run that is killed on the way is carried on by the same command again: the event is kept once, and a
 //! snapshot that stands is named.
 
-use super::args::{CloseArgs, Common, Intake, Reporting};
+use super::args::{CloseArgs, Common};
 use super::console::Console;
 use super::data_folder::{DataFolder, today_in_japan};
 use super::{Exit, Usage, expect_data_folder, nightly};
 use serde_json::json;
 use tsumiage_pipeline::events::{self, Closings, What};
-use tsumiage_pipeline::ledger::Ledger;
+use tsumiage_pipeline::ledger::{FileEntry, Ledger};
 use tsumiage_schemas::{Day, Month};
 
 /// Takes in what a killed run left, closes, and publishes what is known as of the month.
@@ -21,27 +21,22 @@ pub fn close(common: &Common, args: &CloseArgs, console: &Console<'_>) -> anyhow
     }
     expect_data_folder(common)?;
     // What arrived before the closing counts, also if a killed run left it in the archive only.
-    let intake = Intake {
-        inbox: None,
-        files: Vec::new(),
-        recheck: false,
-        reporting: Reporting { metrics_file: None },
-    };
-    let left = nightly::ingest(common, &intake, console)?;
-    keep(common, month, on, console)?;
-    let as_of = Common { on: None, as_of: Some(month), ..common.clone() };
-    let frozen = nightly::resolve_only(&as_of, &intake.reporting, console)?;
-    Ok(if left == Exit::Done { frozen } else { left })
+    let as_of = Common { as_of: Some(month), ..common.clone() };
+    nightly::close(&as_of, &|folder, ledger| keep(folder, ledger, month, on, console), console)
 }
 
-fn keep(common: &Common, month: Month, on: Day, console: &Console<'_>) -> anyhow::Result<()> {
-    let folder = DataFolder::to_write(common)?;
-    let ledger = Ledger::open(&folder.path)?;
+fn keep(
+    folder: &DataFolder,
+    ledger: &Ledger,
+    month: Month,
+    on: Day,
+    console: &Console<'_>,
+) -> anyhow::Result<()> {
     let known = events::read(&folder.path)?;
     let closings = Closings::of(&known);
     let is_new = !closings.closed(month);
     if is_new {
-        let stands_rejected = |file: &&tsumiage_pipeline::ledger::FileEntry| {
+        let stands_rejected = |file: &&FileEntry| {
             file.file_rejected && !file.wrong_time && file.processing_month.is_none_or(|m| m <= month)
         };
         let rejected_files =

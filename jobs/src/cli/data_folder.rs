@@ -9,6 +9,9 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::layout_files::load_spec;
+use tsumiage_pipeline::ledger::Ledger;
+use tsumiage_pipeline::reader::Compiled;
+use tsumiage_pipeline::take_in::TakeInOptions;
 use tsumiage_schemas::sources::Profile;
 use tsumiage_schemas::{Day, Spec};
 
@@ -27,7 +30,9 @@ pub struct DataFolder {
     pub spec: Spec,
     /// Digest of them.
     pub layouts: String,
-    /// Whether they are those of the settings.
+    /// How the command line wants files to be read.
+    given: Reading,
+    /// Whether the layouts are those of the settings.
     by_settings: bool,
     /// Held as long as this value lives; released by the system if the process dies.
     _lock: Option<File>,
@@ -45,6 +50,7 @@ impl DataFolder {
         let path = common.data.canonicalize().map_err(io(&common.data))?;
         let lock = lock(&path)?;
         tsumiage_pipeline::rebuild::carry_on(&path)?;
+        Ledger::make(&path)?;
         let kept = Settings::read(&path)?;
         let is_first = kept.is_none();
         let settings = kept.unwrap_or_else(|| Settings {
@@ -82,12 +88,29 @@ impl DataFolder {
         given: Reading,
         lock: Option<File>,
     ) -> anyhow::Result<DataFolder> {
-        let profile = given.profile.unwrap_or(settings.profile);
-        let own_layouts = given.layouts.as_ref().or(settings.layouts.as_ref());
-        let spec = load_spec(profile, own_layouts.map(PathBuf::as_path))?;
+        let spec = given.spec(&settings, &path)?;
         let layouts = spec.digest();
-        let by_settings = profile == settings.profile && own_layouts == settings.layouts.as_ref();
-        Ok(DataFolder { path, settings, spec, layouts, by_settings, _lock: lock })
+        let by_settings = given.profile.is_none_or(|profile| profile == settings.profile)
+            && given
+                .layouts
+                .as_ref()
+                .is_none_or(|folder| settings.layouts_in(&path).as_ref() == Some(folder));
+        Ok(DataFolder { path, settings, given, spec, layouts, by_settings, _lock: lock })
+    }
+
+    /// Makes the layouts and profile of this command line those of the settings: for `rebuild`, which reads
+    /// everything by them.
+    ///
+    /// # Errors
+    /// The settings cannot be written.
+    pub fn keep_reading(&mut self) -> Result<(), DiskError> {
+        if self.by_settings {
+            return Ok(());
+        }
+        self.settings.profile = self.given.profile.unwrap_or(self.settings.profile);
+        self.settings.layouts = self.given.layouts.clone().or(self.settings.layouts.take());
+        self.by_settings = true;
+        self.settings.write(&self.path)
     }
 
     /// Limits of the engine by the settings.
@@ -97,6 +120,25 @@ impl DataFolder {
             partitions: self.settings.partitions,
             batch_rows: self.settings.batch_rows,
             temp: self.path.join("temp"),
+        }
+    }
+
+    /// How files that arrive on a day are taken in.
+    pub fn take_in_options<'a>(
+        &'a self,
+        compiled: &'a Compiled,
+        taken_in_on: Day,
+        recheck: bool,
+    ) -> TakeInOptions<'a> {
+        TakeInOptions {
+            data: &self.path,
+            compiled,
+            layouts: &self.layouts,
+            one_off: !self.by_settings,
+            taken_in_on,
+            recheck,
+            batch_rows: self.settings.batch_rows,
+            memory_bytes: self.settings.memory_mib << 19, // half: the other half is for sorting a run
         }
     }
 
@@ -137,6 +179,20 @@ impl Reading {
         let layouts = common.layouts.as_ref().map(absolute).transpose()?;
         Ok(Reading { profile: common.profile.map(Into::into), layouts })
     }
+
+    /// What is in force, the settings filling in what the command line leaves out.
+    fn spec(&self, settings: &Settings, data: &Path) -> anyhow::Result<Spec> {
+        let profile = self.profile.unwrap_or(settings.profile);
+        if let Some(folder) = &self.layouts {
+            return Ok(load_spec(profile, Some(folder))?);
+        }
+        let folder = settings.layouts_in(data);
+        if let Some(gone) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+            let (gone, data) = (gone.display(), data.display());
+            anyhow::bail!("{data}/settings.toml names the layouts folder {gone}, which is not there");
+        }
+        Ok(load_spec(profile, folder.as_deref())?)
+    }
 }
 
 /// The layouts a command line or else the settings name, for commands that need no data folder.
@@ -145,9 +201,7 @@ impl Reading {
 /// A file is broken, or the settings cannot be read.
 pub fn spec_in_force(common: &Common) -> anyhow::Result<Spec> {
     let settings = Settings::read(&common.data)?.unwrap_or_default();
-    let given = Reading::of(common)?;
-    let folder = given.layouts.or(settings.layouts);
-    Ok(load_spec(given.profile.unwrap_or(settings.profile), folder.as_deref())?)
+    Reading::of(common)?.spec(&settings, &common.data)
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {

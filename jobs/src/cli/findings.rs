@@ -4,7 +4,7 @@ use super::args::{Common, FindingsArgs, Format};
 use super::console::Console;
 use super::data_folder::DataFolder;
 use super::{Exit, Usage, output};
-use crate::error_lists::{self, Request, Written};
+use crate::error_lists::{self, Choice, Request, Written};
 use crate::publish::snapshot::Snapshots;
 use crate::published::{run_query, session};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -12,19 +12,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tsumiage_pipeline::disk::io;
 
+/// Said where nothing is meant, instead of nothing.
+const NO_FILE: &str = "no such file in the snapshot; check --file, --sender, --month and --on";
+
 /// Prints findings of a snapshot, in the table's order, or writes them as lists and says what was written.
 pub fn findings(common: &Common, args: &FindingsArgs, console: &Console<'_>) -> anyhow::Result<Exit> {
     let folder = DataFolder::to_read(common)?;
     let snapshot = Snapshots::open(&folder.path)?.find(common.snapshot())?;
-    let condition = condition(args);
+    let choice = Choice {
+        file: args.file.clone(),
+        sender: args.sender.clone(),
+        month: args.month,
+        taken_in_on: common.on,
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     let batches = if let Some(out) = &args.out {
         let out = outside(out, &folder.path)?;
         let (data, spec) = (folder.path.as_path(), &folder.spec);
-        let request = Request { data, spec, snapshot: &snapshot, condition: &condition, out: &out };
+        let request = Request { data, spec, snapshot: &snapshot, choice: &choice, out: &out };
         let written = runtime.block_on(error_lists::write(&request))?;
         if written.is_empty() {
-            console.note("no file of this sender or id in the snapshot: nothing was written");
+            console.note(NO_FILE);
         }
         vec![told(&written)?]
     } else {
@@ -37,24 +45,15 @@ pub fn findings(common: &Common, args: &FindingsArgs, console: &Console<'_>) -> 
         };
         runtime.block_on(async {
             let context = session(&snapshot, &folder.spec, Some(1)).await?;
+            let condition = choice.condition(&context).await?.unwrap_or_else(|| {
+                console.note(NO_FILE);
+                "false".to_owned()
+            });
             run_query(&context, &format!("SELECT {columns} FROM findings WHERE {condition}")).await
         })?
     };
     output::print_batches(&batches, common.format, console)?;
     Ok(Exit::Done)
-}
-
-/// Which files are meant, as a condition over `file_id` and `sender_no`.
-fn condition(args: &FindingsArgs) -> String {
-    let quoted = |text: &str| text.replace('\'', "''");
-    let mut conditions = vec!["true".to_owned()];
-    if let Some(file) = &args.file {
-        conditions.push(format!("starts_with(file_id, '{}')", quoted(&file.to_lowercase())));
-    }
-    if let Some(sender) = &args.sender {
-        conditions.push(format!("sender_no = '{}'", quoted(sender)));
-    }
-    conditions.join(" AND ")
 }
 
 /// The absolute path of a folder that is not in the data folder, where nothing but its own may be.

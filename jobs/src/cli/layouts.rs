@@ -23,18 +23,21 @@ pub fn layouts(common: &Common, action: &LayoutsAction, console: &Console<'_>) -
                 None => spec_in_force(common)?,
             };
             let base = load_spec(Profile::Strict, None)?;
-            (all(&spec, common.format)?, Some(changes(&base, &spec)))
+            (all(&spec, common.format)?, Some((changes(&base, &spec), idle_rules(&spec))))
         }
     };
     console.print(&text)?;
-    if let Some(changes) = done {
-        for change in &changes {
+    if let Some((changes, idle)) = done {
+        for change in changes.iter().chain(&idle) {
             console.note(change);
         }
         console.note(&format!("layouts are whole; {} changes to those built in", changes.len()));
     }
     Ok(Exit::Done)
 }
+
+/// What is said of a layout whose records are not taken in.
+const NOT_READ: &str = "not read: no record of this name is taken in";
 
 /// One file in force.
 struct InForce {
@@ -53,7 +56,7 @@ fn in_force(spec: &Spec) -> Vec<InForce> {
         if let Some(stem) = name.strip_prefix("layouts/") {
             return match find(spec, stem.split_once('-').map_or(stem, |(_, record)| record)) {
                 Some(found) => layout(found),
-                None => "not read: no record of this name is taken in".to_owned(),
+                None => NOT_READ.to_owned(),
             };
         }
         match name.strip_prefix("codes/") {
@@ -207,6 +210,26 @@ fn changes(base: &Spec, spec: &Spec) -> Vec<String> {
         changes.push("rules (periods, check digits, eras, characters or line end texts)".to_owned());
     }
     changes
+}
+
+/// What has no effect: rules about items that no layout has, tables that none uses, layouts of no record.
+fn idle_rules(spec: &Spec) -> Vec<String> {
+    let rules = &spec.rules;
+    let periods = rules.periods.iter().flat_map(|(start, end)| [("periods", start), ("periods", end)]);
+    let digits = rules.check_digits.keys().map(|item| ("check_digits", item));
+    let eras = rules.abolished.keys().map(|item| ("eras", item));
+    let layouts = || spec.layouts.values().chain([&spec.control, &spec.end]);
+    let known = |item: &str| layouts().any(|layout| layout.column(item).is_some());
+    let idle = periods.chain(digits).chain(eras).filter(|(_, item)| !known(item));
+    let mut told: Vec<String> =
+        idle.map(|(rule, item)| format!("rules/{rule}.csv: no layout has the item {item}")).collect();
+    let used =
+        |table: &str| layouts().flat_map(|l| &l.items).any(|item| item.codes.as_deref() == Some(table));
+    let unused = spec.codes.keys().filter(|table| !used(table));
+    told.extend(unused.map(|table| format!("codes/{table}.csv: no layout uses this table")));
+    let unread = in_force(spec).into_iter().filter(|file| file.about.starts_with(NOT_READ));
+    told.extend(unread.map(|file| format!("{}: {}", file.path, file.about)));
+    told
 }
 
 fn layout_changes(name: &str, own: &Layout, new: &Layout) -> Vec<String> {

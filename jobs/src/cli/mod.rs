@@ -17,6 +17,7 @@ mod snapshots;
 mod status;
 mod summary;
 mod synth;
+mod taking_in;
 mod timeline;
 mod withdraw;
 
@@ -136,7 +137,8 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         Ingest(_) => &["--on", "--months", "--inheritance", "--layouts", "--profile"],
         Resolve(_) => &["--as-of", "--months", "--inheritance", "--layouts", "--profile"],
         Timeline(_) => &["--as-of", "--inheritance", "--layouts", "--profile"],
-        Findings(_) | Query { .. } => &["--snapshot", "--layouts"],
+        Findings(_) => &["--on", "--snapshot", "--layouts"],
+        Query { .. } => &["--snapshot", "--layouts"],
         Withdraw(_) => &["--on"],
         Close(_) => &["--on", "--layouts", "--profile"],
         Synth(_) => &["--months"],

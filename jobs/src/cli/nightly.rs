@@ -1,28 +1,30 @@
-//! `nightly`, `ingest`, `resolve`: the main job and its two halves.
+//! `nightly`, `ingest`, `resolve`: the main job and its two halves; `rebuild` and `close` are the same job on
+//! other facts. One run holds the lock from its first step to its report.
 
 use super::args::{Common, Intake, Reporting};
-use super::console::{Console, Progress};
-use super::data_folder::{Busy, DataFolder, today_in_japan};
+use super::console::Console;
+use super::data_folder::{Busy, DataFolder};
+use super::summary::Refused;
+use super::taking_in::{Arriving, taken_in};
 use super::{Exit, Usage, one_line, summary};
 use crate::publish::snapshot::Snapshots;
 use crate::published::{Standing, file_standings};
-use crate::report::{Run, outcome_word};
+use crate::report::Run;
 use crate::resolve::{ResolveRequest, Resolved, Workplace, readable, resolve};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tsumiage_pipeline::ledger::Ledger;
-use tsumiage_pipeline::reader::Compiled;
-use tsumiage_pipeline::take_in::{FileOutcome, TakeInOptions, Watch, inbox_files, take_in};
-use tsumiage_schemas::Code;
+use tsumiage_pipeline::take_in::{FileOutcome, inbox_files};
 
 /// What a run is to do.
 struct Job<'a> {
     command: &'static str,
     common: &'a Common,
     input: Input<'a>,
+    /// What is to be done with the facts before they are resolved.
+    closing: Option<&'a Closing<'a>>,
     resolves: bool,
 }
 
@@ -31,10 +33,13 @@ enum Input<'a> {
     /// The ledger as it is.
     Ledger,
     /// Files to take in.
-    Files(&'a Intake, Vec<PathBuf>),
+    Files(Arriving),
     /// A ledger made again.
     Again(&'a Again<'a>),
 }
+
+/// Closes a month by what the ledger knows.
+pub type Closing<'a> = dyn Fn(&DataFolder, &Ledger) -> anyhow::Result<()> + Sync + 'a;
 
 /// Makes the ledger again; gives it and what became of every file.
 pub type Again<'a> = dyn Fn(&DataFolder) -> anyhow::Result<(Ledger, Vec<FileOutcome>)> + Sync + 'a;
@@ -47,21 +52,31 @@ struct End {
 
 /// Takes in, resolves and publishes.
 pub fn nightly(common: &Common, intake: &Intake, console: &Console<'_>) -> anyhow::Result<Exit> {
-    let files = files_of(intake)?;
-    let job = Job { command: "nightly", common, input: Input::Files(intake, files), resolves: true };
-    run(&job, &intake.reporting, console)
+    takes_in("nightly", true, common, intake, console)
 }
 
 /// Only takes in.
 pub fn ingest(common: &Common, intake: &Intake, console: &Console<'_>) -> anyhow::Result<Exit> {
+    takes_in("ingest", false, common, intake, console)
+}
+
+fn takes_in(
+    command: &'static str,
+    resolves: bool,
+    common: &Common,
+    intake: &Intake,
+    console: &Console<'_>,
+) -> anyhow::Result<Exit> {
     let files = files_of(intake)?;
-    let job = Job { command: "ingest", common, input: Input::Files(intake, files), resolves: false };
-    run(&job, &intake.reporting, console)
+    let begins = intake.inbox.is_some() || !files.is_empty();
+    let input = Input::Files(Arriving { files, recheck: intake.recheck });
+    run(&Job { command, common, input, closing: None, resolves }, begins, &intake.reporting, console)
 }
 
 /// Only resolves and publishes.
 pub fn resolve_only(common: &Common, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
-    run(&Job { command: "resolve", common, input: Input::Ledger, resolves: true }, reporting, console)
+    let job = Job { command: "resolve", common, input: Input::Ledger, closing: None, resolves: true };
+    run(&job, false, reporting, console)
 }
 
 /// Makes the ledger again, then resolves and publishes: one run with one report.
@@ -71,21 +86,36 @@ pub fn rebuild(
     again: &Again<'_>,
     console: &Console<'_>,
 ) -> anyhow::Result<Exit> {
-    run(&Job { command: "rebuild", common, input: Input::Again(again), resolves: true }, reporting, console)
+    let job = Job { command: "rebuild", common, input: Input::Again(again), closing: None, resolves: true };
+    run(&job, false, reporting, console)
 }
 
-fn run(job: &Job<'_>, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
+/// Takes in what a killed run left, closes, and publishes: one run with one report.
+pub fn close(common: &Common, closing: &Closing<'_>, console: &Console<'_>) -> anyhow::Result<Exit> {
+    let input = Input::Files(Arriving { files: Vec::new(), recheck: false });
+    let job = Job { command: "close", common, input, closing: Some(closing), resolves: true };
+    run(&job, false, &Reporting { metrics_file: None }, console)
+}
+
+/// The data folder of a job. A rebuild reads everything by the layouts it is given: they become the
+/// settings'.
+fn opened(job: &Job<'_>) -> anyhow::Result<DataFolder> {
+    let mut folder = DataFolder::to_write(job.common)?;
+    if matches!(job.input, Input::Again(_)) {
+        folder.keep_reading()?;
+    }
+    Ok(folder)
+}
+
+/// Runs a job; `begins` if it may make the data folder.
+fn run(job: &Job<'_>, begins: bool, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
     let data = &job.common.data;
-    let from_inbox = match &job.input {
-        Input::Files(intake, files) => intake.inbox.is_some() || !files.is_empty(),
-        Input::Ledger | Input::Again(_) => false,
-    };
-    if !from_inbox && !data.join("archive").is_dir() {
+    if !begins && !data.join("archive").is_dir() {
         let what = "is no data folder yet and there is no file to take in; check --data";
         return Err(Usage(format!("{} {what}", data.display())).into());
     }
     let mut run = Run::begin(job.command, data);
-    let (folder, end) = match DataFolder::to_write(job.common) {
+    let (folder, end) = match opened(job) {
         Ok(folder) => {
             let end = work(job, &folder, &mut run, console);
             (Some(folder), end)
@@ -119,14 +149,17 @@ fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>
         let (ledger, outcomes) = ledger_of(job, folder, run, console)?;
         run.ledger(&ledger);
         let snapshots = Snapshots::open(&folder.path)?;
+        if let Some(close) = job.closing {
+            close(folder, &ledger)?;
+        }
         if job.resolves {
-            let resolved = resolved(folder, &ledger, &snapshots, &request, run, console)?;
-            let mut standings = BTreeMap::new();
-            if !outcomes.is_empty() {
-                standings = file_standings(&resolved.snapshot)?;
-                run.standings(&outcomes, &standings);
-            }
-            let exit = exit_of(&outcomes, &standings, console);
+            let resolved = resolved(job, folder, &ledger, &snapshots, &request, run, console)?;
+            let standings = file_standings(&resolved.snapshot)?;
+            run.standings(&outcomes, &standings);
+            let refused = Refused::of(&outcomes, &ledger, &standings);
+            summary::resolved(&resolved, refused, console);
+            let given = if matches!(job.input, Input::Again(_)) { &[] } else { &outcomes[..] };
+            let exit = exit_of(given, &standings, console);
             return Ok(End { exit, resolved: Some(resolved) });
         }
         // Stacking may have rejected records of files seen before; the newest snapshot knows. Of files
@@ -141,7 +174,7 @@ fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>
     })
 }
 
-/// The ledger to resolve, and what became of the files given to the run.
+/// The ledger to resolve, and what became of the files that were read for it.
 fn ledger_of(
     job: &Job<'_>,
     folder: &DataFolder,
@@ -152,21 +185,20 @@ fn ledger_of(
         let begun = Instant::now();
         let (ledger, outcomes) = again(folder)?;
         run.rebuilt(&outcomes, begun.elapsed().as_secs_f64());
-        return Ok((ledger, Vec::new()));
+        return Ok((ledger, outcomes));
     }
     let mut ledger = Ledger::open(&folder.path)?;
     readable(&ledger, &folder.spec)?;
     run.ledger(&ledger);
     let outcomes = match &job.input {
-        Input::Files(intake, files) => {
-            taken_in(intake, files, job.common, folder, &mut ledger, run, console)?
-        }
+        Input::Files(arriving) => taken_in(arriving, job.common.on, folder, &mut ledger, run, console)?,
         Input::Ledger | Input::Again(_) => Vec::new(),
     };
     Ok((ledger, outcomes))
 }
 
 fn resolved(
+    job: &Job<'_>,
     folder: &DataFolder,
     ledger: &Ledger,
     snapshots: &Snapshots,
@@ -188,11 +220,10 @@ fn resolved(
     let latest = folder.is_by_settings(request);
     if latest {
         snapshots.set_latest(&resolved.snapshot.manifest.id)?;
-    } else {
+    } else if job.closing.is_none() {
         console.note("published, but not as latest: made with other options than settings.toml");
     }
     run.resolved(&resolved, latest);
-    summary::resolved(&resolved, console);
     Ok(resolved)
 }
 
@@ -212,84 +243,6 @@ fn files_of(intake: &Intake) -> anyhow::Result<Vec<PathBuf>> {
         files.push(file.clone());
     }
     Ok(files)
-}
-
-/// Watches the taking in: progress, events, and a line for what was rejected.
-struct Watcher<'c, 'a> {
-    console: &'c Console<'a>,
-    progress: Progress<'c, 'a>,
-    total: AtomicU64,
-    done: AtomicU64,
-}
-
-impl Watch for Watcher<'_, '_> {
-    fn began(&self, _files: usize, bytes: u64) {
-        self.total.store(bytes, Ordering::Relaxed);
-    }
-
-    fn file(&self, outcome: &FileOutcome) {
-        let done = self.done.fetch_add(outcome.bytes, Ordering::Relaxed) + outcome.bytes;
-        self.progress.at(done, self.total.load(Ordering::Relaxed));
-        let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
-        self.console.event(&json!({
-            "event": "file",
-            "name": outcome.name,
-            "file_id": outcome.file_id,
-            "outcome": outcome_word(outcome),
-            "records": outcome.records,
-            "accepted": outcome.accepted,
-            "rejected": outcome.rejected,
-            "warned": outcome.warned,
-            "errors": errors,
-            "finding": outcome.duplicate.then_some(Code::F07.as_str()),
-        }));
-    }
-}
-
-fn taken_in(
-    intake: &Intake,
-    files: &[PathBuf],
-    common: &Common,
-    folder: &DataFolder,
-    ledger: &mut Ledger,
-    run: &mut Run,
-    console: &Console<'_>,
-) -> anyhow::Result<Vec<FileOutcome>> {
-    let begun = Instant::now();
-    let taken_in_on = common.on.unwrap_or_else(today_in_japan);
-    run.takes_in_on(taken_in_on);
-    let compiled = Compiled::new(std::sync::Arc::new(folder.spec.clone()));
-    let options = TakeInOptions {
-        data: &folder.path,
-        compiled: &compiled,
-        layouts: &folder.layouts,
-        taken_in_on,
-        recheck: intake.recheck,
-        batch_rows: folder.settings.batch_rows,
-        memory_bytes: folder.settings.memory_mib << 19, // half: the other half is for sorting a run
-    };
-    let progress = console.progress("take in", "bytes");
-    let watcher = Watcher { console, progress, total: AtomicU64::new(0), done: AtomicU64::new(0) };
-    let outcomes = take_in(files, ledger, &options, &watcher)?;
-    drop(watcher);
-    for outcome in outcomes.iter().filter(|o| o.file_rejected) {
-        let before = if outcome.duplicate { " (as before)" } else { "" };
-        let codes = folder_errors(outcome);
-        console.note(&format!(
-            "rejected{before}: {}{codes}; see `tsumiage findings --file {}`",
-            outcome.name,
-            &outcome.file_id[..12]
-        ));
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    run.taken_in(&outcomes, seconds);
-    summary::taken_in(&outcomes, seconds, console);
-    Ok(outcomes)
-}
-
-fn folder_errors(outcome: &FileOutcome) -> String {
-    let errors: Vec<String> = outcome.file_errors.iter().map(|f| f.code.to_string()).collect();
-    if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) }
 }
 
 /// 2 if a file of this run is rejected or has rejected records, by reader or by stacking; says which.

@@ -1,206 +1,226 @@
 //! `status`: what is in the data folder.
+//!
+//! Promise: records count as the tables of the newest snapshot count them: refused by stacking is rejected.
+
+mod table;
 
 use super::Exit;
 use super::args::{Common, Format};
 use super::console::Console;
 use super::data_folder::DataFolder;
-use crate::publish::snapshot::Snapshots;
-use serde_json::{Value, json};
+use crate::publish::snapshot::{Snapshot, Snapshots};
+use crate::published::{Standing, file_standings};
+use crate::settings::Settings;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::path::PathBuf;
 use tsumiage_pipeline::events::{self, Closings, Withdrawals};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger};
-use tsumiage_schemas::Month;
+use tsumiage_schemas::{Day, Month};
 
-/// Rejected files named in the table form; JSON has them all.
-const REJECTED_SHOWN: usize = 10;
+/// What is in a data folder; JSON shows it as it stands here.
+#[derive(Serialize)]
+struct Status<'a> {
+    data: PathBuf,
+    files: Files,
+    rejected_files: Vec<RejectedFile<'a>>,
+    /// Newest closed processing month.
+    closed_through: Option<Month>,
+    open_months: Vec<Month>,
+    processing_months: Vec<MonthRow>,
+    missing_senders: Vec<Missing<'a>>,
+    ledger: LedgerSize,
+    latest: Option<Latest<'a>>,
+    /// Number of snapshots.
+    snapshots: usize,
+    settings: &'a Settings,
+}
+
+/// Numbers of files.
+#[derive(Serialize)]
+struct Files {
+    known: usize,
+    rejected: usize,
+    withdrawn: usize,
+    /// Single records withdrawn.
+    withdrawn_records: usize,
+    /// Accepted files that were read with other layouts than those in force.
+    other_layouts: usize,
+}
+
+#[derive(Serialize)]
+struct RejectedFile<'a> {
+    file_id: &'a str,
+    name: &'a str,
+    processing_month: Option<Month>,
+    taken_in_on: Day,
+}
+
+/// Files and records of a processing month; `None` for files without a valid one. Also the columns of the CSV.
+#[derive(Serialize)]
+struct MonthRow {
+    month: Option<Month>,
+    files: usize,
+    rejected_files: usize,
+    records: i64,
+    accepted: i64,
+    /// By the reader or by stacking.
+    rejected: i64,
+    state: Option<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Open,
+    Closed,
+}
+
+/// Senders of the month before that did not send for this one.
+#[derive(Serialize)]
+struct Missing<'a> {
+    month: Month,
+    senders: BTreeSet<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LedgerSize {
+    commits: usize,
+    insurers: usize,
+}
+
+/// The snapshot that `latest` points at.
+#[derive(Serialize)]
+struct Latest<'a> {
+    id: &'a str,
+    path: &'a PathBuf,
+    first_month: Option<Month>,
+    last_month: Option<Month>,
+}
 
 /// Prints files per processing month, which months are closed, what is rejected or withdrawn, the newest
-/// snapshot, who sent last month but not this, and the settings.
+/// snapshot, who sent for the month before but not for an open one, and the settings.
 pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
     let folder = DataFolder::to_read(common)?;
     let ledger = Ledger::open(&folder.path)?;
     let snapshots = Snapshots::open(&folder.path)?;
     let events = events::read(&folder.path)?;
+    let latest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
+    let standings = latest.as_ref().map(file_standings).transpose()?.unwrap_or_default();
     let (closings, withdrawals) = (Closings::of(&events), Withdrawals::of(&events, None));
     let files: Vec<&FileEntry> = ledger.files().collect();
-    let counting: Vec<&FileEntry> =
-        files.iter().copied().filter(|f| !f.file_rejected && !withdrawals.file(&f.arrival.file_id)).collect();
-    let months = months(&files, &closings);
-    let newest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
-    let document = json!({
-        "data": folder.path.display().to_string(),
-        "files": {
-            "known": files.len(),
-            "rejected": files.iter().filter(|f| f.file_rejected).count(),
-            "withdrawn": files.iter().filter(|f| withdrawals.file(&f.arrival.file_id)).count(),
-            "withdrawn_records": withdrawals.files().map(|id| withdrawals.records(id).count()).sum::<usize>(),
-            "other_layouts": files.iter().filter(|f| !f.file_rejected && f.layouts != folder.layouts).count(),
-        },
-        "rejected_files": files.iter().filter(|f| f.file_rejected).map(|f| json!({
-            "file_id": f.arrival.file_id,
-            "name": f.arrival.name,
-            "processing_month": f.processing_month,
-            "taken_in_on": f.arrival.taken_in_on,
-        })).collect::<Vec<_>>(),
-        "closed_through": closings.through,
-        "open_months": months.iter().filter(|m| m["state"] == "open").map(|m| &m["month"]).collect::<Vec<_>>(),
-        "processing_months": months,
-        "missing_senders": missing_senders(&counting),
-        "ledger": {"commits": ledger.commits(), "insurers": ledger.runs().len()},
-        "latest": newest.map(|s| json!({
-            "id": s.manifest.id,
-            "path": s.path.display().to_string(),
-            "first_month": s.manifest.options.first_month,
-            "last_month": s.manifest.options.last_month,
-        })),
-        "snapshots": snapshots.list()?.len(),
-        "settings": folder.settings,
-    });
+    let processing_months = months(&files, &closings, &standings);
+    let is_open = |row: &&MonthRow| row.state == Some(State::Open);
+    let status = Status {
+        data: folder.path.clone(),
+        files: counted(&files, &withdrawals, &folder.layouts),
+        rejected_files: files.iter().filter(|f| f.file_rejected).map(|f| rejected_file(f)).collect(),
+        closed_through: closings.through,
+        open_months: processing_months.iter().filter(is_open).filter_map(|row| row.month).collect(),
+        missing_senders: missing_senders(&files, &closings, &withdrawals),
+        processing_months,
+        ledger: LedgerSize { commits: ledger.commits(), insurers: ledger.runs().len() },
+        latest: latest.as_ref().map(latest_of),
+        snapshots: snapshots.list()?.len(),
+        settings: &folder.settings,
+    };
     let text = match common.format {
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
-        Format::Csv => csv(&months),
-        Format::Table => table(&document, &months),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
+        Format::Csv => csv(&status.processing_months)?,
+        Format::Table => table::table(&status)?,
     };
     console.print(&text)?;
     Ok(Exit::Done)
 }
 
+fn counted(files: &[&FileEntry], withdrawals: &Withdrawals, layouts: &str) -> Files {
+    let count = |of: &dyn Fn(&FileEntry) -> bool| files.iter().filter(|file| of(file)).count();
+    Files {
+        known: files.len(),
+        rejected: count(&|file| file.file_rejected),
+        withdrawn: count(&|file| withdrawals.file(&file.arrival.file_id)),
+        withdrawn_records: withdrawals.files().map(|id| withdrawals.records(id).count()).sum(),
+        other_layouts: count(&|file| !file.file_rejected && file.layouts != layouts),
+    }
+}
+
+fn rejected_file(file: &FileEntry) -> RejectedFile<'_> {
+    RejectedFile {
+        file_id: &file.arrival.file_id,
+        name: &file.arrival.name,
+        processing_month: file.processing_month,
+        taken_in_on: file.arrival.taken_in_on,
+    }
+}
+
+fn latest_of(snapshot: &Snapshot) -> Latest<'_> {
+    let options = &snapshot.manifest.options;
+    Latest {
+        id: &snapshot.manifest.id,
+        path: &snapshot.path,
+        first_month: options.first_month,
+        last_month: options.last_month,
+    }
+}
+
 /// Files and records per processing month, newest last; files without a valid month come first.
-fn months(files: &[&FileEntry], closings: &Closings) -> Vec<Value> {
-    let mut by_month: BTreeMap<Option<Month>, Vec<&&FileEntry>> = BTreeMap::new();
+fn months(
+    files: &[&FileEntry],
+    closings: &Closings,
+    standings: &BTreeMap<String, Standing>,
+) -> Vec<MonthRow> {
+    let mut by_month: BTreeMap<Option<Month>, Vec<&FileEntry>> = BTreeMap::new();
     for file in files {
         by_month.entry(file.processing_month).or_default().push(file);
     }
-    let row = |(month, files): (&Option<Month>, &Vec<&&FileEntry>)| {
-        let sum = |f: &dyn Fn(&FileEntry) -> i64| files.iter().map(|file| f(file)).sum::<i64>();
-        json!({
-            "month": month,
-            "state": month.map(|m| if closings.closed(m) { "closed" } else { "open" }),
-            "files": files.len(),
-            "rejected_files": files.iter().filter(|f| f.file_rejected).count(),
-            "records": sum(&|f| f.records),
-            "accepted": sum(&|f| f.accepted),
-            "rejected": sum(&|f| f.rejected),
-        })
+    let state = |month| if closings.closed(month) { State::Closed } else { State::Open };
+    // Of a file that no snapshot knows yet only the reader has decided.
+    let refused = |file: &&FileEntry| {
+        let standing = standings.get(&file.arrival.file_id).filter(|_| !file.file_rejected);
+        standing.map_or(0, |standing| standing.refused(file.rejected))
     };
-    by_month.iter().map(row).collect()
-}
-
-/// Senders of the month before the newest one that have not sent for the newest, by the files that count.
-fn missing_senders(counting: &[&FileEntry]) -> Value {
-    let Some(newest) = counting.iter().filter_map(|f| f.processing_month).max() else { return json!(null) };
-    let of = |month: Month| -> BTreeSet<&str> {
-        counting
-            .iter()
-            .filter(|f| f.processing_month == Some(month))
-            .filter_map(|f| f.sender_no.as_deref())
-            .collect()
-    };
-    let (now, before) = (of(newest), of(Month(newest.0 - 1)));
-    json!({"month": newest, "senders": before.difference(&now).collect::<Vec<_>>()})
-}
-
-const COLUMNS: [&str; 7] = ["month", "files", "rejected_files", "records", "accepted", "rejected", "state"];
-
-fn cell(row: &Value, name: &str) -> String {
-    match &row[name] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn csv(months: &[Value]) -> String {
-    let mut out = format!("{}\n", COLUMNS.join(","));
-    for row in months {
-        let _ = writeln!(out, "{}", COLUMNS.map(|name| cell(row, name)).join(","));
-    }
-    out
-}
-
-fn table(document: &Value, months: &[Value]) -> String {
-    let mut out = format!("data folder  {}\n", cell(document, "data"));
-    let files = &document["files"];
-    let _ = writeln!(
-        out,
-        "files        {} known, {} rejected, {} withdrawn (and {} single records)",
-        files["known"], files["rejected"], files["withdrawn"], files["withdrawn_records"]
-    );
-    let _ = match document["closed_through"].as_str() {
-        Some(month) => writeln!(out, "closed       {month} and all earlier processing months"),
-        None => writeln!(out, "closed       no processing month yet"),
-    };
-    let latest = &document["latest"];
-    let _ = match latest["id"].as_str() {
-        Some(id) => writeln!(
-            out,
-            "latest       {id}, months {}..{}, one of {} snapshots",
-            cell(latest, "first_month"),
-            cell(latest, "last_month"),
-            document["snapshots"]
-        ),
-        None => writeln!(out, "latest       no snapshot yet"),
-    };
-    month_rows(&mut out, months);
-    to_do(&mut out, document);
-    let _ = writeln!(out, "\nsettings (settings.toml)");
-    for (name, value) in document["settings"].as_object().into_iter().flatten() {
-        let _ =
-            writeln!(out, "  {name:12} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    }
-    out
-}
-
-fn month_rows(out: &mut String, months: &[Value]) {
-    let heads = [
-        ["processing", "", "files", "files", "records", "records", "records"],
-        ["month", "", "", "rejected", "", "accepted", "rejected"],
-    ];
-    out.push('\n');
-    for [month, state, files, rejected_files, records, accepted, rejected] in heads {
-        let row = format!(
-            "{month:10} {state:6} {files:>7} {rejected_files:>9} {records:>10} {accepted:>10} {rejected:>9}"
-        );
-        let _ = writeln!(out, "{}", row.trim_end());
-    }
-    for row in months {
-        let month = if row["month"].is_null() { "(none)".to_owned() } else { cell(row, "month") };
-        let [_, files, rejected_files, records, accepted, rejected, state] =
-            COLUMNS.map(|name| cell(row, name));
-        let _ = writeln!(
-            out,
-            "{month:10} {state:6} {files:>7} {rejected_files:>9} {records:>10} {accepted:>10} {rejected:>9}"
-        );
-    }
-}
-
-/// What somebody should look after.
-fn to_do(out: &mut String, document: &Value) {
-    let missing = &document["missing_senders"];
-    let senders: Vec<&str> =
-        missing["senders"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if !senders.is_empty() {
-        let month = cell(missing, "month");
-        let _ = writeln!(out, "\nsent for the month before but not for {month}: {}", senders.join(", "));
-    }
-    let rejected = document["rejected_files"].as_array().map_or(&[][..], Vec::as_slice);
-    if !rejected.is_empty() {
-        let _ = writeln!(out, "\nrejected files (see `tsumiage findings --file ID`)");
-        for file in rejected.iter().take(REJECTED_SHOWN) {
-            let (id, month) = (cell(file, "file_id"), cell(file, "processing_month"));
-            let _ = writeln!(out, "  {:12} {month:7} {}", id.get(..12).unwrap_or(&id), cell(file, "name"));
+    let row = |(month, files): (Option<Month>, Vec<&FileEntry>)| {
+        let records = files.iter().map(|file| file.records).sum();
+        let rejected = files.iter().map(|file| file.rejected + refused(file)).sum();
+        MonthRow {
+            month,
+            files: files.len(),
+            rejected_files: files.iter().filter(|file| file.file_rejected).count(),
+            records,
+            accepted: records - rejected,
+            rejected,
+            state: month.map(state),
         }
-        if rejected.len() > REJECTED_SHOWN {
-            let _ = writeln!(out, "  and {} more", rejected.len() - REJECTED_SHOWN);
-        }
+    };
+    by_month.into_iter().map(row).collect()
+}
+
+/// For every open month that has files: who sent for the month before and not for it. A file that is rejected or
+/// withdrawn is not sent; one that came at the wrong time or is withdrawn does not begin a month.
+fn missing_senders<'a>(
+    files: &[&'a FileEntry],
+    closings: &Closings,
+    withdrawals: &Withdrawals,
+) -> Vec<Missing<'a>> {
+    let mut sent: BTreeMap<Month, BTreeSet<&str>> = BTreeMap::new();
+    for file in files.iter().filter(|f| !f.wrong_time && !withdrawals.file(&f.arrival.file_id)) {
+        let Some(month) = file.processing_month else { continue };
+        let senders = sent.entry(month).or_default();
+        senders.extend(file.sender_no.as_deref().filter(|_| !file.file_rejected));
     }
-    let other = document["files"]["other_layouts"].as_u64().unwrap_or(0);
-    if other > 0 {
-        let _ = writeln!(
-            out,
-            "\n{other} files were read with other layouts than those in force; to read them again: \
-             `tsumiage nightly --recheck` or `tsumiage rebuild`"
-        );
+    let missing = |(month, senders): (&Month, &BTreeSet<&'a str>)| {
+        let before = sent.get(&Month(month.0 - 1))?;
+        let senders: BTreeSet<&str> = before.difference(senders).copied().collect();
+        (!closings.closed(*month) && !senders.is_empty()).then_some(Missing { month: *month, senders })
+    };
+    sent.iter().filter_map(missing).collect()
+}
+
+fn csv(months: &[MonthRow]) -> anyhow::Result<String> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(["month", "files", "rejected_files", "records", "accepted", "rejected", "state"])?;
+    for row in months {
+        writer.serialize(row)?;
     }
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }

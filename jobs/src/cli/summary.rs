@@ -1,9 +1,13 @@
 //! What a run sums up on standard output: as lines for people, or as events.
 
 use super::console::Console;
+use crate::published::Standing;
 use crate::report::Written;
-use crate::resolve::Resolved;
+use crate::resolve::{ResolveStats, Resolved};
+use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
+use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::FileOutcome;
 
 /// What became of the files of a run.
@@ -22,7 +26,7 @@ pub fn taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
             "files": {"taken_in": taken, "duplicate": duplicate, "rejected": rejected},
             "records": {"found": records, "accepted": accepted, "rejected": not_accepted, "warned": warned},
             "bytes": bytes,
-            "seconds": seconds,
+            "seconds": rounded(seconds),
             "records_per_second": rate(records, seconds),
         }));
     }
@@ -35,15 +39,48 @@ pub fn taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
     ));
 }
 
+/// Records that stacking refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Of the files that this run read.
+    pub of_run: i64,
+    /// Of all files the snapshot knows.
+    pub of_all: i64,
+}
+
+impl Refused {
+    /// Counts them, given how the snapshot's files stand.
+    pub fn of(outcomes: &[FileOutcome], ledger: &Ledger, standings: &BTreeMap<String, Standing>) -> Refused {
+        let refused =
+            |file_id: &str, rejected: i64| standings.get(file_id).map_or(0, |s| s.refused(rejected));
+        let read = outcomes.iter().filter(|o| !o.duplicate);
+        Refused {
+            of_run: read.map(|o| refused(&o.file_id, o.rejected)).sum(),
+            of_all: ledger.files().map(|file| refused(&file.arrival.file_id, file.rejected)).sum(),
+        }
+    }
+}
+
 /// What resolving came to.
-pub fn resolved(resolved: &Resolved, console: &Console<'_>) {
+pub fn resolved(resolved: &Resolved, refused: Refused, console: &Console<'_>) {
     let manifest = &resolved.snapshot.manifest;
     let stats = &resolved.stats;
     if console.json {
-        return console.event(&json!({"event": "resolved", "new": resolved.is_new, "stats": stats}));
+        let stats = ResolveStats {
+            stack_seconds: rounded(stats.stack_seconds),
+            publish_seconds: rounded(stats.publish_seconds),
+            wall_seconds: rounded(stats.wall_seconds),
+            ..stats.clone()
+        };
+        return console.event(&json!({
+            "event": "resolved", "new": resolved.is_new, "stats": stats, "refused": refused,
+        }));
     }
+    let Refused { of_run, of_all } = refused;
+    let stacking =
+        format!("stacking   {of_run} records refused of this run's files, {of_all} of all files\n");
     if !resolved.is_new && stats.facts == 0 {
-        return console.report(&format!("resolve    nothing changed, {} stands\n", manifest.id));
+        return console.report(&format!("resolve    nothing changed, {} stands\n{stacking}", manifest.id));
     }
     let (facts, rows) = (stats.facts as i64, stats.month_rows as i64);
     let table = |name: &str| manifest.tables.get(name).map_or(0, |t| t.rows);
@@ -51,6 +88,7 @@ pub fn resolved(resolved: &Resolved, console: &Console<'_>) {
         "resolve    {} streams of {} records; {:.2} s wall\n\
          \u{20} stack    {:.2} s busy, {} records/s\n\
          \u{20} publish  {:.2} s busy, {} rows/s\n\
+         {stacking}\
          publish    {} months, {} rows; history {} rows, findings {}\n",
         stats.streams,
         facts,
@@ -90,6 +128,11 @@ pub fn snapshot(resolved: &Resolved, console: &Console<'_>) {
     } else {
         console.report(&format!("snapshot {id} {path}\n"));
     }
+}
+
+/// Seconds to the millisecond, so that an event has no long tails of digits.
+pub fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 fn rate(count: i64, seconds: f64) -> u64 {

@@ -7,8 +7,8 @@ use super::data_folder::{DataFolder, today_in_japan};
 use super::{Exit, Usage, expect_data_folder};
 use serde_json::json;
 use tsumiage_pipeline::events::{self, Closings, What};
-use tsumiage_pipeline::ledger::{FileEntry, Ledger};
-use tsumiage_schemas::Month;
+use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
+use tsumiage_schemas::{Month, Severity};
 
 /// A file's id may be shortened to so many characters.
 const LEAST_ID: usize = 8;
@@ -31,13 +31,7 @@ pub fn withdraw(common: &Common, args: &WithdrawArgs, console: &Console<'_>) -> 
     let file = find(&ledger, &object)?;
     let file_id = &file.arrival.file_id;
     let known = events::read(&folder.path)?;
-    let before = known.iter().find(|event| match &event.what {
-        What::Withdraw { file_id: id, record_no } => {
-            id == file_id && (record_no.is_none() || *record_no == object.record_no)
-        }
-        What::Close { .. } => false,
-    });
-    let (month, is_new) = match before {
+    let (month, is_new) = match events::withdrawal(&known, file_id, object.record_no) {
         Some(event) => (event.processing_month, false),
         None => {
             let on = common.on.unwrap_or_else(today_in_japan);
@@ -47,7 +41,9 @@ pub fn withdraw(common: &Common, args: &WithdrawArgs, console: &Console<'_>) -> 
             (month, true)
         }
     };
-    console.print(&told(file, object.record_no, month, is_new, common.format))?;
+    let rejected = rejected_by_reader(&ledger, file, object.record_no)?;
+    let said = Said { file, record_no: object.record_no, month, is_new, rejected };
+    console.print(&told(&said, common.format))?;
     if is_new {
         console.note("run `tsumiage resolve` to publish a snapshot without it");
     }
@@ -97,7 +93,31 @@ fn find<'a>(ledger: &'a Ledger, object: &Object<'_>) -> Result<&'a FileEntry, Us
     }
 }
 
-fn told(file: &FileEntry, record_no: Option<i64>, month: Month, is_new: bool, format: Format) -> String {
+/// Whether nothing of the record, or with `None` of the file, counted anyway, because the reader rejected it.
+fn rejected_by_reader(ledger: &Ledger, file: &FileEntry, record_no: Option<i64>) -> anyhow::Result<bool> {
+    if file.file_rejected || record_no.is_none() || file.rejected == 0 {
+        return Ok(file.file_rejected);
+    }
+    let mut rejected = false;
+    for path in ledger.findings_paths() {
+        read_findings(&path, &mut |seq, finding| {
+            rejected |=
+                seq == file.seq && finding.record_no == record_no && finding.severity == Severity::Error;
+        })?;
+    }
+    Ok(rejected)
+}
+
+/// What the user is told.
+struct Said<'a> {
+    file: &'a FileEntry,
+    record_no: Option<i64>,
+    month: Month,
+    is_new: bool,
+    rejected: bool,
+}
+
+fn told(&Said { file, record_no, month, is_new, rejected }: &Said<'_>, format: Format) -> String {
     let (name, id) = (&file.arrival.name, &file.arrival.file_id);
     if format == Format::Json {
         let event = json!({
@@ -107,10 +127,13 @@ fn told(file: &FileEntry, record_no: Option<i64>, month: Month, is_new: bool, fo
             "record_no": record_no,
             "processing_month": month,
             "new": is_new,
+            "rejected_by_reader": rejected,
         });
         return format!("{event}\n");
     }
     let record = record_no.map(|n| format!(" record {n}")).unwrap_or_default();
     let already = if is_new { "withdrawn" } else { "nothing to do, withdrawn already" };
-    format!("{already}: {name} ({}){record}, from processing month {month} on\n", &id[..12])
+    let anyway =
+        if rejected { "; it was rejected when it was read and counted for nothing anyway" } else { "" };
+    format!("{already}: {name} ({}){record}, from processing month {month} on{anyway}\n", &id[..12])
 }

@@ -108,12 +108,11 @@ impl List {
         self.file.write_all(&self.lines.take()).map_err(io(&self.path))
     }
 
-    /// Writes what is left.
+    /// Writes what is left; it is made durable when the list gets its name.
     ///
     /// # Errors
     /// The disk fails.
     pub fn close(mut self) -> Result<(), DiskError> {
-        self.flush()?;
-        self.file.sync_all().map_err(io(&self.path))
+        self.flush()
     }
 }

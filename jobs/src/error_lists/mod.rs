@@ -4,6 +4,7 @@
 //! file appears whole. Findings are read once, in their order, and every archived file at most once:
 //! memory grows with the number of files, not with that of findings. Nothing is written to the data folder.
 
+mod choice;
 mod line;
 mod list;
 mod rows;
@@ -12,9 +13,11 @@ mod values;
 
 use crate::publish::snapshot::Snapshot;
 use crate::published::session;
+pub use choice::Choice;
 use list::Lists;
 use rows::{FileRow, FindingRows};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use summary::Counts;
 use tsumiage_pipeline::archive::Archive;
@@ -35,8 +38,8 @@ pub struct Request<'a> {
     pub spec: &'a Spec,
     /// The snapshot whose files and findings are listed.
     pub snapshot: &'a Snapshot,
-    /// Which of them: an SQL condition over `file_id` and `sender_no`.
-    pub condition: &'a str,
+    /// Which of them.
+    pub choice: &'a Choice,
     /// Folder for the lists; made if missing.
     pub out: &'a Path,
 }
@@ -71,8 +74,8 @@ pub async fn write(request: &Request<'_>) -> anyhow::Result<Vec<Written>> {
     remove_leftovers(request.out)?;
     let hidden = tempfile::Builder::new().prefix(HIDDEN).tempdir_in(request.out).map_err(io(request.out))?;
     let context = session(request.snapshot, request.spec, Some(1)).await?;
-    let files = rows::files(&context, request.condition).await?;
-    let findings = FindingRows::open(&context, request.condition).await?;
+    let files = rows::files(&context, request.choice).await?;
+    let findings = FindingRows::open(&context).await?;
     let counts = list_all(request, &files, findings, Lists::new(hidden.path())).await?;
 
     let mut senders: BTreeMap<&str, Vec<&FileRow>> = BTreeMap::new();
@@ -103,7 +106,7 @@ fn remove_leftovers(out: &Path) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// Lists every finding with its value as sent, file by file, and counts them.
+/// Lists every finding of the files meant with its value as sent, file by file, and counts them.
 async fn list_all(
     request: &Request<'_>,
     files: &BTreeMap<String, FileRow>,
@@ -115,8 +118,10 @@ async fn list_all(
     let mut counts = Counts::default();
     while let Some(first) = findings.current().await? {
         let file_id = first.file_id.to_owned();
-        let file =
-            files.get(&file_id).ok_or_else(|| anyhow::anyhow!("findings of an unknown file {file_id}"))?;
+        let Some(file) = files.get(&file_id) else {
+            findings.advance();
+            continue;
+        };
         let bytes = archive.bytes(&file_id)?;
         let mut records = Records::new(&bytes);
         let mut list = lists.of(&file.sender)?;
@@ -142,6 +147,8 @@ fn appear(
     let list = list::name(sender);
     let is_list = hidden.join(&list).exists();
     if is_list {
+        let path = hidden.join(&list);
+        File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
         rename(hidden, out, &list)?;
     } else if let Err(error) = std::fs::remove_file(out.join(&list))
         && error.kind() != std::io::ErrorKind::NotFound

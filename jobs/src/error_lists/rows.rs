@@ -1,8 +1,8 @@
-//! The rows of a snapshot that lists are made of: all files, and findings one after another.
+//! The rows of a snapshot that lists are made of: the files meant, and findings one after another.
 //!
 //! Promise: findings come in the order of their table; only one batch of them is held.
 
-use super::sender_name;
+use super::{Choice, sender_name};
 use crate::published::run_query;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int64Type};
@@ -16,7 +16,7 @@ use tsumiage_schemas::{Code, Day, Month, Severity};
 /// A row of `files`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRow {
-    /// Place in the table.
+    /// Place in the table among those meant.
     pub rank: usize,
     /// Number of the sender, or `unknown`.
     pub sender: String,
@@ -39,6 +39,11 @@ impl FileRow {
     pub fn month(&self) -> String {
         self.processing_month.map(|month| month.to_string()).unwrap_or_default()
     }
+
+    /// Whether it was taken out of the stack.
+    pub fn is_withdrawn(&self) -> bool {
+        self.status == "withdrawn"
+    }
 }
 
 fn text(batch: &RecordBatch, column: usize, row: usize) -> Option<&str> {
@@ -51,17 +56,15 @@ fn number<T: ArrowPrimitiveType>(batch: &RecordBatch, column: usize, row: usize)
     column.is_valid(row).then(|| column.as_primitive::<T>().value(row))
 }
 
-/// The files that meet a condition, by file id.
+/// The files that are meant, by file id.
 ///
 /// # Errors
 /// The table cannot be read.
-pub async fn files(context: &SessionContext, condition: &str) -> anyhow::Result<BTreeMap<String, FileRow>> {
-    let sql = format!(
-        "SELECT file_id, sender_no, name, data_type, processing_month, taken_in_on, status, \
-         records, accepted, rejected, warned FROM files WHERE {condition}"
-    );
+pub async fn files(context: &SessionContext, choice: &Choice) -> anyhow::Result<BTreeMap<String, FileRow>> {
+    let sql = "SELECT file_id, sender_no, name, data_type, processing_month, taken_in_on, status, \
+               records, accepted, rejected, warned FROM files";
     let mut files = BTreeMap::new();
-    for batch in run_query(context, &sql).await? {
+    for batch in run_query(context, sql).await? {
         for row in 0..batch.num_rows() {
             let own = |column| text(&batch, column, row).unwrap_or_default().to_owned();
             let day = |column| number::<Date32Type>(&batch, column, row).map(Day);
@@ -75,7 +78,10 @@ pub async fn files(context: &SessionContext, condition: &str) -> anyhow::Result<
                 status: own(6),
                 counts: [7, 8, 9, 10].map(|c| number::<Int64Type>(&batch, c, row).unwrap_or_default()),
             };
-            files.insert(own(0), file);
+            let file_id = own(0);
+            if choice.meets(&file_id, &file) {
+                files.insert(file_id, file);
+            }
         }
     }
     Ok(files)
@@ -114,16 +120,14 @@ pub struct FindingRows {
 }
 
 impl FindingRows {
-    /// The findings of files that meet a condition.
+    /// All findings.
     ///
     /// # Errors
     /// The table cannot be read.
-    pub async fn open(context: &SessionContext, condition: &str) -> anyhow::Result<FindingRows> {
-        let sql = format!(
-            "SELECT file_id, record_no, insurer_no, insured_no, movement_date, severity, code, item, \
-             count, message_ja FROM findings WHERE {condition}"
-        );
-        let stream = context.sql(&sql).await?.execute_stream().await?;
+    pub async fn open(context: &SessionContext) -> anyhow::Result<FindingRows> {
+        let sql = "SELECT file_id, record_no, insurer_no, insured_no, movement_date, severity, code, item, \
+                   count, message_ja FROM findings";
+        let stream = context.sql(sql).await?.execute_stream().await?;
         Ok(FindingRows { stream, batch: None, row: 0 })
     }
 

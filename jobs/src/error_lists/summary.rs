@@ -1,4 +1,4 @@
-//! The summary of one sender, one page: what was accepted of each file (件数突合), and how often each code
+//! The summary of one sender (件数突合表), one page: what was accepted of each file, and how often each code
 //! was found.
 
 use super::Request;
@@ -40,7 +40,7 @@ impl Counts {
 /// A sender's page; `files` are its files in the order of their table.
 pub fn page(request: &Request<'_>, sender: &str, files: &[&FileRow], counts: &Counts) -> Vec<u8> {
     let mut lines = Lines::default();
-    lines.texts(["件数突合・エラー集計表"]);
+    lines.texts(["件数突合表"]);
     lines.texts(["送付元", if sender == "unknown" { "不明" } else { sender }]);
     lines.texts(["スナップショット", &request.snapshot.manifest.id]);
     lines.end();
@@ -52,7 +52,8 @@ pub fn page(request: &Request<'_>, sender: &str, files: &[&FileRow], counts: &Co
     lines.take()
 }
 
-/// 件数突合: one line per file, per processing month, and for all.
+/// 件数突合: one line per file, per processing month, and for all. What was withdrawn is listed and does not
+/// count.
 fn reconcile(lines: &mut Lines, files: &[&FileRow]) {
     lines.texts(["【件数突合】"]);
     lines.texts([
@@ -63,7 +64,7 @@ fn reconcile(lines: &mut Lines, files: &[&FileRow]) {
         "状態",
         "レコード件数",
         "受付件数",
-        "エラー件数",
+        "受付不可件数",
         "警告件数",
     ]);
     for file in files {
@@ -75,6 +76,9 @@ fn reconcile(lines: &mut Lines, files: &[&FileRow]) {
         counted(lines, ["月計", "", &month[0].month(), "", ""], total(month));
     }
     counted(lines, ["合計", "", "", "", ""], total(files));
+    if files.iter().any(|file| file.is_withdrawn()) {
+        lines.texts(["※「取下げ」のファイルは、月計・合計に含みません。"]);
+    }
 }
 
 fn counted(lines: &mut Lines, texts: [&str; 5], counts: [i64; 4]) {
@@ -83,13 +87,14 @@ fn counted(lines: &mut Lines, texts: [&str; 5], counts: [i64; 4]) {
 }
 
 fn total(files: &[&FileRow]) -> [i64; 4] {
-    std::array::from_fn(|at| files.iter().map(|file| file.counts[at]).sum())
+    let counting = || files.iter().filter(|file| !file.is_withdrawn());
+    std::array::from_fn(|at| counting().map(|file| file.counts[at]).sum())
 }
 
 fn status_ja(status: &str) -> &str {
     match status {
         "accepted" => "受付",
-        "partly_rejected" => "一部エラー",
+        "partly_rejected" => "一部受付不可",
         "rejected" => "受付不可",
         "withdrawn" => "取下げ",
         other => other,
@@ -121,8 +126,8 @@ fn codes(lines: &mut Lines, spec: &Spec, files: &[&FileRow], counts: &Counts) {
     }
 }
 
-/// Code, severity, count and what the code says without an item and value.
+/// Code, severity, count and what the code says of an item, whichever it is.
 fn coded(lines: &mut Lines, spec: &Spec, (code, severity): (Code, Severity), count: i64) {
-    let (meaning, _) = spec.catalogue.messages(code, "", "○○", "");
+    let (meaning, _) = spec.catalogue.messages(code, "項目", "項目", "");
     lines.texts([code.as_str(), severity_ja(severity), &count.to_string(), &meaning]);
 }

@@ -270,7 +270,7 @@ impl FileReport {
     /// What a report tells of a file, given how the snapshot says it stands.
     pub fn new(file: &FileOutcome, standing: Option<&Standing>) -> FileReport {
         // The snapshot counts what either rejected; of a file rejected whole stacking knows nothing.
-        let refused = standing.map_or(0, |standing| (standing.rejected - file.rejected).max(0));
+        let refused = standing.map_or(0, |standing| standing.refused(file.rejected));
         FileReport {
             file_id: file.file_id.clone(),
             name: file.name.clone(),

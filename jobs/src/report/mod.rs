@@ -28,6 +28,8 @@ pub struct Run {
     data: PathBuf,
     begun: Instant,
     report: RunReport,
+    /// Whether the report lists the files of the run, not only their sums.
+    lists_files: bool,
 }
 
 /// What the report before this one hands on, so that no other needs to be read.
@@ -70,7 +72,7 @@ impl Run {
             last_success: BTreeMap::new(),
             files: Vec::new(),
         };
-        Run { data: data.to_owned(), begun: Instant::now(), report }
+        Run { data: data.to_owned(), begun: Instant::now(), report, lists_files: true }
     }
 
     /// The options and the digest of the layouts in force.
@@ -92,8 +94,8 @@ impl Run {
 
     /// The ledger was made again of these files. They are summed up, not listed: there may be very many.
     pub fn rebuilt(&mut self, files: &[FileOutcome], seconds: f64) {
+        self.lists_files = false;
         self.taken_in(files, seconds);
-        self.report.files.clear();
     }
 
     /// What the ledger knows now.
@@ -113,6 +115,9 @@ impl Run {
     pub fn standings(&mut self, files: &[FileOutcome], standings: &BTreeMap<String, Standing>) {
         let file = |file: &FileOutcome| FileReport::new(file, standings.get(&file.file_id));
         self.report.set_files(files.iter().map(file).collect());
+        if !self.lists_files {
+            self.report.files.clear();
+        }
     }
 
     /// The run is over: writes its report, and the metrics if a file for them is given. `error` is one

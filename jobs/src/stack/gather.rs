@@ -153,6 +153,9 @@ fn facts_of(chunk: &RecordBatch, orders: &[FileOrder]) -> Result<Vec<Fact>, Arro
     let records = chunk.column(column::RECORD_NO).as_primitive::<Int64Type>();
     let given = masks(chunk.column(column::GIVEN));
     let cleared = masks(chunk.column(column::CLEARED));
+    // Facts may have been read by a layout with more items at its end.
+    let items = u32::try_from(chunk.num_columns() - column::ITEMS).unwrap_or(u32::MAX);
+    let known = 1u128.checked_shl(items).map_or(u128::MAX, |bit| bit - 1);
     let reasons = chunk.column(column::ITEMS).as_string::<i32>();
     let fact = |row: usize| {
         let seq = seqs.value(row);
@@ -166,8 +169,8 @@ fn facts_of(chunk: &RecordBatch, orders: &[FileOrder]) -> Result<Vec<Fact>, Arro
             date: dates.value(row),
             change: Change::of(correction.value(row), change_type),
             correction_date: correction_dates.value(row),
-            given: given(row),
-            cleared: cleared(row),
+            given: given(row) & known,
+            cleared: cleared(row) & known,
             by_merger: reasons.is_valid(row) && reasons.value(row) == MERGER,
         })
     };

@@ -1,8 +1,9 @@
 //! One commit on its way: facts are gathered per insurer up to a memory bound, flushed as sorted runs,
 //! and count once the manifest stands.
 
+use super::findings::FindingsWriter;
 use super::manifest::{DataFile, FileEntry, Manifest, RunEntry, hash};
-use super::{Ledger, findings};
+use super::{Ledger, items_of, make_folders};
 use crate::archive::hash_file;
 use crate::disk::{self, DiskError, io};
 use crate::log::Seal;
@@ -18,8 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tsumiage_schemas::tables::FACT_KEY_COLUMNS;
-use tsumiage_schemas::{Code, FactTable, Finding};
+use tsumiage_schemas::{Code, FactTable};
 
 /// Rows of a row group in a run.
 const RUN_GROUP_ROWS: usize = 131_072;
@@ -31,7 +31,7 @@ pub struct Commit<'a> {
     pending: BTreeMap<(FactTable, String), Vec<RecordBatch>>,
     pending_bytes: usize,
     flushes: usize,
-    findings: Vec<(i32, Finding)>,
+    findings: FindingsWriter,
     manifest: Manifest,
 }
 
@@ -42,35 +42,36 @@ impl<'a> Commit<'a> {
     /// Leftovers of a killed run cannot be removed.
     pub fn begin(ledger: &'a mut Ledger, memory_bytes: usize) -> Result<Commit<'a>, DiskError> {
         let number = ledger.manifests.len() as u64 + 1;
+        make_folders(&ledger.root)?;
         let manifest = Manifest { number, parent: ledger.newest_hash.clone(), ..Manifest::default() };
         for folder in ["facts", "registry"] {
             remove_leftovers(&ledger.root.join(folder), number)?;
         }
         let pending = BTreeMap::new();
-        Ok(Commit {
-            ledger,
-            memory_bytes,
-            pending,
-            pending_bytes: 0,
-            flushes: 0,
-            findings: Vec::new(),
-            manifest,
-        })
+        let findings = ledger.root.join(findings_path(number));
+        if findings.exists() {
+            fs::remove_file(&findings).map_err(io(&findings))?; // of a killed run
+        }
+        let findings = FindingsWriter::new(findings);
+        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, flushes: 0, findings, manifest })
     }
 
-    /// Adds a sealed file with its batches in the fact schema.
+    /// Adds a sealed file with its findings, and its batches in the fact schemas.
     ///
     /// # Errors
     /// A batch cannot be read, or a run cannot be written.
     pub fn add(
         &mut self,
         seal: Seal,
+        findings: impl Iterator<Item = Result<RecordBatch, DiskError>>,
         batches: impl Iterator<Item = Result<(FactTable, RecordBatch), DiskError>>,
     ) -> Result<(), DiskError> {
         let seq = self.ledger.next_seq;
         self.ledger.next_seq += 1;
-        let wrong_time = seal.findings.iter().any(|f| matches!(f.code, Code::F08 | Code::F10));
-        self.findings.extend(seal.findings.into_iter().map(|finding| (seq, finding)));
+        let wrong_time = seal.file_errors.iter().any(|f| matches!(f.code, Code::F08 | Code::F10));
+        for batch in findings {
+            self.findings.add(seq, &batch?)?;
+        }
         let file_rejected = seal.file_rejected;
         self.manifest.files.push(FileEntry {
             seq,
@@ -87,6 +88,7 @@ impl<'a> Commit<'a> {
             wrong_time: wrong_time && file_rejected,
             first_movement: seal.first_movement.filter(|_| !file_rejected),
             layouts: seal.layouts,
+            one_off: seal.one_off,
         });
         if file_rejected {
             return Ok(());
@@ -110,7 +112,7 @@ impl<'a> Commit<'a> {
         let name = format!("{:08}-{:04}.parquet", self.manifest.number, self.flushes);
         for ((table, _), batches) in &self.pending {
             let schema = batches[0].schema(); // no entry without a batch
-            self.manifest.items.entry(*table).or_insert_with(|| item_names(&schema));
+            self.manifest.items.entry(*table).or_insert_with(|| items_of(&schema));
         }
         let pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
         let root = &self.ledger.root;
@@ -139,12 +141,10 @@ impl<'a> Commit<'a> {
         }
         self.flush()?;
         let root = self.ledger.root.clone();
-        if !self.findings.is_empty() {
-            let relative = format!("findings/{:08}.parquet", self.manifest.number);
-            let bytes = findings::write(&root.join(&relative), &self.findings)?;
+        if let Some((rows, bytes)) = self.findings.finish()? {
             disk::sync_folder(&root.join("findings"))?;
-            let rows = self.findings.len() as i64;
-            self.manifest.findings = Some(DataFile { path: relative, rows, bytes });
+            let path = findings_path(self.manifest.number);
+            self.manifest.findings = Some(DataFile { path, rows, bytes });
         }
         for folder in ["facts", "registry"] {
             disk::sync_folder(&root.join(folder))?;
@@ -161,11 +161,16 @@ impl<'a> Commit<'a> {
     }
 }
 
+/// Path below `ledger/` of a commit's findings.
+fn findings_path(number: u64) -> String {
+    format!("findings/{number:08}.parquet")
+}
+
 /// Removes runs of commits that never came to a manifest.
 fn remove_leftovers(facts: &Path, number: u64) -> Result<(), DiskError> {
     let prefix = format!("{number:08}-");
-    for folder in disk::entries(facts)? {
-        for path in disk::entries(&folder)? {
+    for folder in disk::entries(facts)?.iter().filter(|path| path.is_dir()) {
+        for path in disk::entries(folder)? {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             if name.starts_with(&prefix) || name.starts_with(".part") {
                 fs::remove_file(&path).map_err(io(&path))?;
@@ -173,11 +178,6 @@ fn remove_leftovers(facts: &Path, number: u64) -> Result<(), DiskError> {
         }
     }
     Ok(())
-}
-
-/// The items of facts in the order of their masks.
-fn item_names(schema: &SchemaRef) -> Vec<String> {
-    schema.fields()[FACT_KEY_COLUMNS..].iter().map(|field| field.name().clone()).collect()
 }
 
 /// Numbers a batch's facts with their file; those of recipients are split by insurer.

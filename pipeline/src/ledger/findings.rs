@@ -2,18 +2,19 @@
 //! published (messages are data and may change).
 
 use crate::disk::{self, DiskError, io};
-use arrow::array::{
-    ArrayRef, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
-};
+use arrow::array::{ArrayRef, AsArray, Date32Builder, Int32Array, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tsumiage_schemas::{Code, Day, Finding, Severity};
+
+/// Rows of a row group: few enough that the writer holds little.
+const GROUP_ROWS: usize = 65_536;
 
 /// Columns of a findings file: `file_seq`, then the fields of [`Finding`].
 pub fn findings_schema() -> SchemaRef {
@@ -34,14 +35,16 @@ pub fn findings_schema() -> SchemaRef {
     ]))
 }
 
-fn batch(findings: &[(i32, Finding)]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let mut seq = Int32Builder::new();
+/// Findings of one file as a batch, their file number 0.
+///
+/// # Errors
+/// Arrow refuses a column.
+pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch, arrow::error::ArrowError> {
     let (mut record_no, mut offset, mut count) =
         (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
     let mut date = Date32Builder::new();
     let mut texts: [StringBuilder; 6] = std::array::from_fn(|_| StringBuilder::new());
-    for (file_seq, finding) in findings {
-        seq.append_value(*file_seq);
+    for finding in findings {
         record_no.append_option(finding.record_no);
         offset.append_option(finding.byte_offset.and_then(|o| i64::try_from(o).ok()));
         date.append_option(finding.movement_date.map(|day| day.0));
@@ -61,7 +64,7 @@ fn batch(findings: &[(i32, Finding)]) -> Result<RecordBatch, arrow::error::Arrow
     let [insurer, insured, severity, code, item, detail] =
         texts.map(|mut text| Arc::new(text.finish()) as ArrayRef);
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(seq.finish()),
+        Arc::new(Int32Array::from_value(0, findings.len())),
         Arc::new(record_no.finish()),
         Arc::new(offset.finish()),
         insurer,
@@ -76,20 +79,48 @@ fn batch(findings: &[(i32, Finding)]) -> Result<RecordBatch, arrow::error::Arrow
     RecordBatch::try_new(findings_schema(), columns)
 }
 
-/// Writes findings of a commit; returns the bytes written.
-pub(super) fn write(path: &Path, findings: &[(i32, Finding)]) -> Result<u64, DiskError> {
-    let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let file = File::create(path).map_err(io(path))?;
-    let mut writer =
-        ArrowWriter::try_new(file, findings_schema(), Some(properties)).map_err(disk::parquet(path))?;
-    for part in findings.chunks(65_536) {
-        let batch = batch(part).map_err(|e| DiskError::invalid(path, e))?;
-        writer.write(&batch).map_err(disk::parquet(path))?;
+/// The findings of one commit on their way to a file, which is made with the first of them.
+pub(super) struct FindingsWriter {
+    path: PathBuf,
+    writer: Option<ArrowWriter<File>>,
+    rows: i64,
+}
+
+impl FindingsWriter {
+    /// Findings for a file that is not there yet.
+    pub fn new(path: PathBuf) -> FindingsWriter {
+        FindingsWriter { path, writer: None, rows: 0 }
     }
-    let file = writer.into_inner().map_err(disk::parquet(path))?;
-    file.sync_all().map_err(io(path))?;
-    Ok(file.metadata().map_err(io(path))?.len())
+
+    /// Adds findings of the file of this number.
+    pub fn add(&mut self, seq: i32, batch: &RecordBatch) -> Result<(), DiskError> {
+        let path = &self.path;
+        let mut columns = batch.columns().to_vec();
+        columns[0] = Arc::new(Int32Array::from_value(seq, batch.num_rows()));
+        let numbered =
+            RecordBatch::try_new(findings_schema(), columns).map_err(|e| DiskError::invalid(path, e))?;
+        if self.writer.is_none() {
+            let compression = Compression::ZSTD(ZstdLevel::default());
+            let properties = WriterProperties::builder()
+                .set_compression(compression)
+                .set_max_row_group_row_count(Some(GROUP_ROWS))
+                .build();
+            let file = File::create(path).map_err(io(path))?;
+            let writer = ArrowWriter::try_new(file, findings_schema(), Some(properties));
+            self.writer = Some(writer.map_err(disk::parquet(path))?);
+        }
+        self.rows += batch.num_rows() as i64;
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.write(&numbered).map_err(disk::parquet(path)))
+    }
+
+    /// Completes the file; gives its rows and bytes, `None` if there is nothing to tell.
+    pub fn finish(self) -> Result<Option<(i64, u64)>, DiskError> {
+        let FindingsWriter { path, writer, rows } = self;
+        let Some(writer) = writer else { return Ok(None) };
+        let file = writer.into_inner().map_err(disk::parquet(&path))?;
+        file.sync_all().map_err(io(&path))?;
+        Ok(Some((rows, file.metadata().map_err(io(&path))?.len())))
+    }
 }
 
 /// Reads a findings file batch by batch: (file number, finding).

@@ -21,7 +21,7 @@ pub struct Manifest {
     pub runs: Vec<RunEntry>,
     /// Findings written.
     pub findings: Option<DataFile>,
-    /// Items of the facts in its runs, by table and in their order, on which masks depend.
+    /// Items of the facts in its runs with their types, by table and in the order of the masks.
     #[serde(default)]
     pub items: BTreeMap<FactTable, Vec<String>>,
 }
@@ -68,6 +68,9 @@ pub struct FileEntry {
     pub first_movement: Option<Day>,
     /// Digest of the layouts it was read with.
     pub layouts: String,
+    /// They were given for one run and are not those of the settings: a later run reads the file again.
+    #[serde(default)]
+    pub one_off: bool,
 }
 
 /// A sorted run: facts of one table by (insured number, file number, record number); those of recipients
@@ -95,8 +98,12 @@ pub struct RunEntry {
 /// It is not there or damaged.
 pub(super) fn read(path: &Path) -> Result<(Manifest, String), DiskError> {
     let bytes = std::fs::read(path).map_err(io(path))?;
-    let manifest = serde_json::from_slice(&bytes)
-        .map_err(|e| DiskError::invalid(path, format!("{e}; restore the ledger folder from a backup")))?;
+    let manifest = serde_json::from_slice(&bytes).map_err(|e| {
+        DiskError::invalid(
+            path,
+            format!("{e}; run `tsumiage rebuild` to make the ledger again from the archive"),
+        )
+    })?;
     Ok((manifest, hash(&bytes)))
 }
 

@@ -14,10 +14,11 @@ mod findings;
 mod manifest;
 
 pub use commit::Commit;
-pub use findings::{findings_schema, read_findings};
+pub use findings::{findings_batch, findings_schema, read_findings};
 pub use manifest::{FileEntry, Manifest, RunEntry};
 
 use crate::disk::{self, DiskError};
+use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, fact_schema};
@@ -40,18 +41,36 @@ pub struct Ledger {
     renewed: BTreeSet<String>,
 }
 
+/// The items of facts in the order of their masks, with their types.
+fn items_of(schema: &SchemaRef) -> Vec<String> {
+    let items = schema.fields()[FACT_KEY_COLUMNS..].iter();
+    items.map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+}
+
+fn make_folders(root: &Path) -> Result<(), DiskError> {
+    let mut folders = ["manifests", "facts", "registry", "findings"].into_iter();
+    folders.try_for_each(|folder| disk::make_folder(&root.join(folder)))
+}
+
 impl Ledger {
-    /// Opens or makes the ledger of a data folder and checks the chain of manifests.
+    /// Makes the folders of a data folder's ledger if they are not there.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn make(data: &Path) -> Result<(), DiskError> {
+        make_folders(&data.join("ledger"))
+    }
+
+    /// Opens the ledger of a data folder and checks the chain of manifests. Makes nothing: a folder that is
+    /// not there is an empty ledger.
     ///
     /// # Errors
     /// A manifest is missing, damaged, or does not name the one before it.
     pub fn open(data: &Path) -> Result<Ledger, DiskError> {
-        let root = data.join("ledger");
-        for folder in ["manifests", "facts", "registry", "findings"] {
-            disk::make_folder(&root.join(folder))?;
-        }
-        let mut ledger = Ledger { root, ..Ledger::default() };
-        for path in disk::entries(&ledger.root.join("manifests"))? {
+        let mut ledger = Ledger { root: data.join("ledger"), ..Ledger::default() };
+        let manifests = ledger.root.join("manifests");
+        let paths = if manifests.is_dir() { disk::entries(&manifests)? } else { Vec::new() };
+        for path in paths {
             if path.extension().is_some_and(|e| e == "json") {
                 let (manifest, hash) = manifest::read(&path)?;
                 if manifest.number != ledger.manifests.len() as u64 + 1
@@ -59,7 +78,7 @@ impl Ledger {
                 {
                     return Err(DiskError::invalid(
                         &path,
-                        "does not follow the manifest before it; restore the ledger folder from a backup",
+                        "does not follow the manifest before it; run `tsumiage rebuild` to make the ledger again from the archive",
                     ));
                 }
                 ledger.add(manifest, hash);
@@ -123,16 +142,16 @@ impl Ledger {
         self.manifests.iter().flat_map(|manifest| &manifest.runs).filter(move |run| run.table == table)
     }
 
-    /// The first table whose facts stand there with items that these layouts have not, or have in another
-    /// order: only items that were appended can be read over old facts.
+    /// The first table whose facts stand there with items that these layouts have in another order or with
+    /// another type: facts can only be read over where items were appended, before or since.
     pub fn unreadable_with(&self, spec: &Spec) -> Option<FactTable> {
-        let has = |table: FactTable| {
-            fact_schema(spec, table).fields()[FACT_KEY_COLUMNS..].iter().map(|f| f.name().clone()).collect()
-        };
-        let names: BTreeMap<FactTable, Vec<String>> =
-            FactTable::ALL.into_iter().map(|table| (table, has(table))).collect();
+        let own: BTreeMap<FactTable, Vec<String>> =
+            FactTable::ALL.into_iter().map(|table| (table, items_of(&fact_schema(spec, table)))).collect();
         let mut kept = self.manifests.iter().flat_map(|manifest| &manifest.items);
-        kept.find(|(table, items)| !names[table].starts_with(items)).map(|(table, _)| *table)
+        let differ = |(table, items): &(&FactTable, &Vec<String>)| {
+            !own[table].starts_with(items) && !items.starts_with(&own[table])
+        };
+        kept.find(differ).map(|(table, _)| *table)
     }
 
     /// Absolute path of a file named in a manifest.

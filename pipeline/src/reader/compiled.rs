@@ -47,6 +47,8 @@ pub(super) struct Plan {
     /// Key columns in order, for rows too short to hold them.
     pub keys: Vec<usize>,
     pub movement_date: usize,
+    /// Column of the movement or correction type.
+    pub change_type: Option<usize>,
     pub periods: Vec<Period>,
     pub eras: Vec<Era>,
     /// From each day on, in ascending order, the stacked items that do not exist.
@@ -179,6 +181,7 @@ impl Plan {
             repeats_from: layout.items.len() - layout.repeating().len(),
             needed: (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect(),
             keys,
+            change_type: columns.iter().position(|column| column.role == Role::ChangeType),
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
             periods: spec.rules.periods.iter().filter_map(period).collect(),
             revisions: layout.revisions(),

@@ -50,6 +50,9 @@ pub(super) fn read_control(
     }
     check_data_type(compiled, &control, items, report);
     check_month(&control, items, options, report);
+    if control.processing_month.is_none() && !report.file_rejected {
+        report.fatal(Code::F02, Some(1), items.offset(0), Some("processing_month"));
+    }
     control
 }
 
@@ -124,15 +127,17 @@ pub(super) fn read_end(
     report: &mut Report<'_>,
 ) -> Option<i64> {
     let carried = number(&content(items.raw(1)));
-    let extra = items.len() > 2;
-    let extra_empty = items.len() == 3 && content(items.raw(2)).is_empty();
-    let line_end_text = items.len() == 3 && compiled.is_line_end_text(items.raw(2));
+    let columns = compiled.spec().end.items.len();
+    let extra = items.len() > columns;
+    let one_more = items.len() == columns + 1;
+    let extra_empty = one_more && content(items.raw(columns)).is_empty();
+    let line_end_text = one_more && compiled.is_line_end_text(items.raw(columns));
     if carried.is_none() || unclosed || (extra && !extra_empty && !line_end_text) {
         let detail = format!("bad_end_record:{}", printable(items.tail(0)));
         report.file(Code::F04, Some(position), items.offset(0), None, detail);
     } else if extra {
         let form = if line_end_text { "line_end_text_column" } else { "extra_empty_column" };
-        report.form(form, Some(position), items.offset(2));
+        report.form(form, Some(position), items.offset(columns));
     }
     carried
 }

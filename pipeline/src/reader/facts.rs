@@ -177,6 +177,7 @@ impl Columns {
             }
         }
         if let Some(members) = &mut self.members {
+            self.bytes += 16 * row.members.len();
             members.push(row);
         }
         self.rows += 1;

@@ -4,6 +4,7 @@
 //! `Err` is the sink's; what is reported and emitted depends on the bytes, the spec and the options
 //! alone.
 
+mod columns;
 mod compiled;
 mod envelope;
 mod facts;
@@ -21,10 +22,11 @@ pub use compiled::Compiled;
 pub use records::{MOST_ITEMS, MOST_RECORD_BYTES, Records};
 
 use arrow::array::RecordBatch;
+use columns::ExtraColumn;
 use facts::Facts;
 use item::{content, printable};
 use kind_of_file::kind_of_file;
-use record::{ExtraColumn, Row};
+use record::Row;
 use report::Report;
 use split::{Items, LineEnd, Record, Splitter, whole};
 use tsumiage_schemas::finding::{Code, Finding};
@@ -247,7 +249,8 @@ impl<'c, 'f> Reading<'c, 'f> {
         let Some(data_type) = self.control.data_type.as_ref().filter(|_| items.len() > 2) else { return };
         let id = content(items.raw(2));
         if id.get(..3) != Some(data_type.as_bytes()) {
-            let detail = format!("{} ≠ {}", printable(data_type.as_bytes()), printable(&id));
+            let id = if id.is_empty() { "\"\"".to_owned() } else { printable(&id) };
+            let detail = format!("{} ≠ {id}", printable(data_type.as_bytes()));
             self.report.file(Code::F06, Some(self.position), items.offset(2), None, detail);
         }
     }

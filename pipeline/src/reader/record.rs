@@ -2,6 +2,7 @@
 //!
 //! Promise: all faults of a record are found, not only the first; blank items cost a comparison.
 
+use super::columns::ExtraColumn;
 use super::compiled::{Column, Compiled, ENVELOPE_COLUMNS, Plan, Role};
 use super::item::{Checked, Scratch, State, Value, check, is_blank, number, unquote};
 use super::plain::{self, unquoted};
@@ -19,14 +20,6 @@ pub(super) struct Fault {
     pub severity: Severity,
     /// Column of the record's plan.
     pub column: Option<usize>,
-}
-
-/// A last column that is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExtraColumn {
-    Empty,
-    /// The text of a line end, which a profile tolerates.
-    LineEndText,
 }
 
 /// What one record says; used again from record to record.
@@ -88,28 +81,25 @@ impl<'f> Row<'f> {
         self.clear();
         if items.is_empty() {
             let first_key = compiled.plans[0].keys.first().copied();
-            return self.fault(compiled, Code::R02, first_key);
+            return self.note(Code::R02, Severity::Error, first_key);
         }
         self.read_envelope(compiled, items);
         let Some(plan) = self.plan.map(|at| &compiled.plans[at]) else {
-            return self.fault(compiled, Code::R14, Some(2));
+            return self.note(Code::R14, Severity::Error, Some(2));
         };
         let columns = self.count_columns(compiled, plan, items, unclosed);
         self.read_items(compiled, plan, items, columns, unclosed);
         self.check_pair(compiled, items.len());
+        self.check_change_type(plan);
         self.check_needed(compiled, plan, items);
         self.check_eras(compiled, plan);
         self.check_periods(compiled, plan);
+        self.check_told(plan);
     }
 
     /// Whether it can become a fact and no rule says otherwise.
     pub fn accepted(&self, compiled: &Compiled) -> bool {
-        let whole = self.plan.is_some_and(|at| {
-            self.movement_date.is_some()
-                && self.change_type.is_some()
-                && self.insurer_no.is_some()
-                && (self.insured_no.is_some() || !compiled.plans[at].has_insured_no())
-        });
+        let whole = self.plan.is_some_and(|at| self.is_whole(&compiled.plans[at]));
         whole && self.faults.iter().all(|fault| fault.severity != Severity::Error)
     }
 
@@ -154,11 +144,11 @@ impl<'f> Row<'f> {
         self.scratch.text.clear();
     }
 
-    fn fault(&mut self, compiled: &Compiled, code: Code, column: Option<usize>) {
+    pub(super) fn fault(&mut self, compiled: &Compiled, code: Code, column: Option<usize>) {
         self.faults.push(Fault { code, severity: compiled.severity(code), column });
     }
 
-    fn note(&mut self, code: Code, severity: Severity, column: Option<usize>) {
+    pub(super) fn note(&mut self, code: Code, severity: Severity, column: Option<usize>) {
         self.faults.push(Fault { code, severity, column });
     }
 
@@ -175,40 +165,6 @@ impl<'f> Row<'f> {
         if self.number.is_none() {
             self.fault(compiled, Code::R08, Some(1));
         }
-    }
-
-    /// The revision by the number of columns (domain 1), the unknown tail, and keys that have no column.
-    /// Gives the number of columns that are items.
-    fn count_columns(
-        &mut self,
-        compiled: &Compiled,
-        plan: &Plan,
-        items: Items<'_, 'f>,
-        unclosed: bool,
-    ) -> usize {
-        let mut count = items.len();
-        if count > 1 && !unclosed && compiled.is_line_end_text(items.raw(count - 1)) {
-            self.extra_column = Some(ExtraColumn::LineEndText);
-            count -= 1;
-        } else if count > 1 && !unclosed && !plan.fits(count) && plan.fits(count - 1) {
-            self.extra_column = is_blank(items.raw(count - 1)).then_some(ExtraColumn::Empty);
-            count -= usize::from(self.extra_column.is_some());
-        }
-        if !plan.fits(count) {
-            if !plan.repeats() && count > plan.newest() {
-                self.note(Code::R01, compiled.severity(Code::R01).min(Severity::Info), None);
-                self.extra = Some(items.tail(plan.newest()));
-            } else if !plan.repeats() || count < plan.repeats_from {
-                self.fault(compiled, Code::R01, None);
-            }
-        }
-        if let Some(missing) = plan.keys.iter().find(|column| **column >= count) {
-            self.fault(compiled, Code::R02, Some(*missing));
-        }
-        if unclosed && count > plan.newest() && !plan.repeats() {
-            self.fault(compiled, Code::R06, None);
-        }
-        count
     }
 
     fn read_items(
@@ -243,7 +199,7 @@ impl<'f> Row<'f> {
     /// the pair.
     fn check_pair(&mut self, compiled: &Compiled, at: usize) {
         if let Some((_, column)) = self.member.take().filter(|(_, column)| *column < at)
-            && !self.is_faulty(column + 1)
+            && !self.is_lately_faulty(column + 1)
         {
             self.fault(compiled, Code::R02, Some(column + 1));
         }
@@ -251,6 +207,41 @@ impl<'f> Row<'f> {
 
     fn is_faulty(&self, at: usize) -> bool {
         self.faults.iter().any(|fault| fault.column == Some(at) && fault.severity == Severity::Error)
+    }
+
+    /// The same of a column next to the one being read: its faults are the last.
+    fn is_lately_faulty(&self, at: usize) -> bool {
+        let error = |fault: &Fault| fault.column == Some(at) && fault.severity == Severity::Error;
+        self.faults.iter().rev().take(8).any(error)
+    }
+
+    /// The type of a change steers the stacking: one that is not known is an error whatever the catalogue
+    /// says, and whatever else is wrong with it.
+    fn check_change_type(&mut self, plan: &Plan) {
+        let known = plan.kind.change_types();
+        let is_known = |value: &Value<'f>| known.iter().any(|code| code.as_bytes() == self.bytes(value));
+        if self.change_type.as_ref().is_some_and(|value| !is_known(value)) {
+            self.change_type = None;
+            if !plan.change_type.is_some_and(|column| self.is_faulty(column)) {
+                self.note(Code::R04, Severity::Error, plan.change_type);
+            }
+        }
+    }
+
+    /// A record that cannot become a fact has an error, also where the catalogue made all of them warnings.
+    fn check_told(&mut self, plan: &Plan) {
+        let told = self.faults.iter().any(|fault| fault.severity == Severity::Error);
+        if !told && !self.is_whole(plan) {
+            self.note(Code::R02, Severity::Error, plan.needed.first().copied());
+        }
+    }
+
+    fn is_whole(&self, plan: &Plan) -> bool {
+        self.movement_date.is_some()
+            && self.change_type.is_some()
+            && self.insurer_no.is_some()
+            && (self.insured_no.is_some() || !plan.has_insured_no())
+            && (self.correction_date.is_some() || !plan.is_correction())
     }
 
     /// R02: a key, or the movement type, is blank. Nothing can be stacked without it.
@@ -362,7 +353,7 @@ impl<'f> Row<'f> {
             other => {
                 self.member = other;
                 self.check_pair(compiled, at);
-                if !self.is_faulty(at - 1) {
+                if !self.is_lately_faulty(at - 1) {
                     self.fault(compiled, Code::R02, Some(at - 1));
                 }
             }

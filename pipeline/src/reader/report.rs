@@ -6,12 +6,15 @@
 use super::compiled::{Column, Compiled, Plan};
 use super::item::{content, printable};
 use super::record::{Fault, Row};
-use super::split::Items;
+use super::split::{Items, MAX_ITEMS};
 use tsumiage_schemas::finding::{Code, Finding, Severity};
 
 /// Most errors of records that stand one by one; what comes after them is gathered per code and item,
 /// as warnings are. A protection of the machine: a file of 1 GiB can hold 500 million empty records.
-const MOST_ERRORS: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
+const MOST_ERRORS: usize = if cfg!(test) { 1_000 } else { 100_000 };
+
+/// Most values of a repeating item that one finding tells.
+const MOST_TOLD: i64 = 10;
 
 /// Findings of one file so far.
 pub(super) struct Report<'c> {
@@ -41,7 +44,27 @@ impl<'c> Report<'c> {
         detail: String,
     ) {
         // What is no exchange file cannot be tolerated, whatever the catalogue says.
-        let severity = if code == Code::F01 { Severity::Error } else { self.compiled.severity(code) };
+        // What cannot be read, and what would change a closed month, is no matter of taste.
+        let fatal = matches!(code, Code::F01 | Code::F08);
+        let severity = if fatal { Severity::Error } else { self.compiled.severity(code) };
+        self.push_file(code, severity, record_no, offset, item, detail);
+    }
+
+    /// A finding without which the file could be accepted, but must not be: an error whatever the catalogue
+    /// says.
+    pub fn fatal(&mut self, code: Code, record_no: Option<i64>, offset: usize, item: Option<&str>) {
+        self.push_file(code, Severity::Error, record_no, offset, item, String::new());
+    }
+
+    fn push_file(
+        &mut self,
+        code: Code,
+        severity: Severity,
+        record_no: Option<i64>,
+        offset: usize,
+        item: Option<&str>,
+        detail: String,
+    ) {
         self.file_rejected |= severity == Severity::Error;
         self.findings.push(Finding {
             code,
@@ -84,7 +107,13 @@ impl<'c> Report<'c> {
                 // Only an item that repeats has an error of one kind twice.
                 let known = plan.repeats().then(|| self.findings[of_row..].iter_mut().find(same)).flatten();
                 match known {
-                    Some(known) => known.count += 1,
+                    Some(known) => {
+                        known.count += 1;
+                        let more = detail(plan, fault, items);
+                        if known.count <= MOST_TOLD && !more.is_empty() {
+                            known.detail = format!("{}, {more}", known.detail);
+                        }
+                    }
                     None => self.findings.push(row_finding(row, plan, fault, record_no, items)),
                 }
                 continue;
@@ -136,6 +165,9 @@ fn detail(plan: &Plan, fault: &Fault, items: Items<'_, '_>) -> String {
     let (Some(at), Some(column)) = (fault.column, item_of(plan, fault)) else {
         if fault.code != Code::R01 {
             return printable(items.tail(plan.newest())); // in the unknown tail
+        }
+        if items.len() >= MAX_ITEMS {
+            return format!("too_many_columns:{MAX_ITEMS}");
         }
         let known: Vec<String> = plan.revisions.iter().map(usize::to_string).collect();
         return format!("{} ≠ {}", items.len(), known.join(", "));

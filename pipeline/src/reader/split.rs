@@ -115,6 +115,12 @@ impl<'s, 'f> Items<'s, 'f> {
         &self.bytes[self.offset(column)..self.end]
     }
 
+    /// Everything from a column to before another, without the comma between.
+    pub fn part(&self, column: usize, end: usize) -> &'f [u8] {
+        let to = if end < self.columns { self.offset(end).saturating_sub(1) } else { self.end };
+        self.bytes.get(self.offset(column)..to).unwrap_or_default()
+    }
+
     /// Where the record begins and ends, without its line end.
     pub fn span(&self) -> std::ops::Range<usize> {
         self.start..self.end

@@ -10,6 +10,7 @@ mod robust;
 mod round_trip;
 mod rules;
 mod rules_as_data;
+mod softened;
 
 use super::*;
 use crate::writer::{FileHeader, OutRecord, Quoting, RecordBuilder, write_file};

@@ -14,7 +14,8 @@ pub enum Decision {
     TakeIn,
     /// Rejected before, but layouts changed, its month is open again, or the user asks: check again.
     CheckAgain,
-    /// Accepted with other layouts than those in force, and the user asks: read again.
+    /// Accepted with other layouts than those in force, and the user asks or they were only for one run: read
+    /// again.
     ReadAgain,
     /// Known: nothing is done (F07).
     Known,
@@ -41,7 +42,7 @@ pub fn decide(known: Option<&FileEntry>, now: &Circumstances<'_>) -> Decision {
     let reopened = entry.processing_month.is_some_and(|m| was_closed(m) && !now.closings.closed(m));
     if entry.file_rejected && (other_layouts || reopened || now.recheck) {
         Decision::CheckAgain
-    } else if !entry.file_rejected && other_layouts && now.recheck {
+    } else if !entry.file_rejected && other_layouts && (now.recheck || entry.one_off) {
         Decision::ReadAgain
     } else {
         Decision::Known
@@ -120,6 +121,7 @@ mod tests {
             wrong_time: closed_through.is_some(),
             first_movement: None,
             layouts: "a".to_owned(),
+            one_off: false,
         }
     }
 
@@ -134,6 +136,8 @@ mod tests {
             (Some(entry(false, None)), "b", &open, false, Known),
             (Some(entry(false, None)), "b", &open, true, ReadAgain),
             (Some(entry(false, None)), "a", &closed("2026-08"), true, Known),
+            (Some(FileEntry { one_off: true, ..entry(false, None) }), "a", &open, false, Known),
+            (Some(FileEntry { one_off: true, ..entry(false, None) }), "b", &open, false, ReadAgain),
             (Some(entry(true, None)), "a", &open, false, Known),
             (Some(entry(true, None)), "b", &open, false, CheckAgain),
             (Some(entry(true, None)), "a", &open, true, CheckAgain),

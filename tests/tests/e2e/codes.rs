@@ -309,16 +309,11 @@ fn every_code_is_published_for_its_specimen_and_no_other() {
 
 /// The table in `docs/findings.md`, as the data files say it.
 fn registry(spec: &Spec) -> String {
-    let without_places = |text: &str| {
-        let text = text.replace("（{detail}）", "").replace(" ({detail})", "");
-        text.replace("{item}", "(item)").replace("「(item)」", "「項目」")
-    };
     let line = |code: &Code| {
-        let entry = spec.catalogue.entry(*code);
-        let english = without_places(&entry.message_en);
+        let severity = spec.catalogue.severity(*code).as_str();
+        let (japanese, english) = spec.catalogue.messages(*code, "(item)", "項目", "");
         let (what, to_do) = english.split_once(". ").unwrap();
-        let japanese = without_places(&entry.message_ja);
-        format!("| {code} | {} | {what}. | {to_do} | {japanese} |\n", entry.severity.as_str())
+        format!("| {code} | {severity} | {what}. | {to_do} | {japanese} |\n")
     };
     let header =
         "| code | severity | what it means | what to do | as the sender reads it |\n|---|---|---|---|---|\n";

@@ -29,7 +29,11 @@ impl Place {
     }
 
     fn nightly(&self) {
-        let args = ["nightly", "--quiet", "--on", "2026-11-01"].map(OsString::from);
+        self.nightly_on("2026-11-01");
+    }
+
+    fn nightly_on(&self, day: &str) {
+        let args = ["nightly", "--quiet", "--on", day].map(OsString::from);
         let folders =
             ["--inbox".into(), self.path("inbox").into(), "--data".into(), self.path("data").into()];
         tsumiage(args.into_iter().chain(folders));
@@ -37,12 +41,31 @@ impl Place {
 
     /// `findings --out`: exit code, standard output, standard error.
     fn findings(&self, out: &str, more: &[&str]) -> (u8, String, String) {
-        let mut args: Vec<OsString> = vec!["findings".into(), "--data".into(), self.path("data").into()];
-        args.extend(["--out".into(), self.path(out).into()]);
-        args.extend(more.iter().map(OsString::from));
+        let out = self.path(out).display().to_string();
+        self.command(&[&["findings", "--out", &out], more].concat())
+    }
+
+    /// Any command: exit code, standard output, standard error.
+    fn command(&self, args: &[&str]) -> (u8, String, String) {
+        let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        args.extend(["--data".into(), self.path("data").into()]);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let code = tsumiage_jobs::cli::run(args, &mut stdout, &mut stderr);
         (code, String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    /// Puts the samples into the inbox.
+    fn put_samples(&self) {
+        let inbox = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/inbox");
+        for name in names_in(&inbox) {
+            self.put(&name, &fs::read(inbox.join(&name)).unwrap());
+        }
+    }
+
+    /// A sender's page as text.
+    fn page(&self, out: &str, sender: &str) -> Vec<Vec<String>> {
+        let page = cells(&self.path(out).join(format!("{sender}-summary.csv")));
+        page.iter().map(|row| row.iter().map(|cell| decoded(cell)).collect()).collect()
     }
 
     /// The lines of a CSV without its header, by (record number, code, item).
@@ -194,15 +217,8 @@ fn a_pair_of_a_union_list_is_told_by_its_number() {
 
 /// What `query` gives as CSV, without its header.
 fn query(place: &Place, sql: &str) -> Vec<Vec<String>> {
-    let args: [OsString; 6] = [
-        "query".into(),
-        sql.into(),
-        "--format".into(),
-        "csv".into(),
-        "--data".into(),
-        place.path("data").into(),
-    ];
-    let text = tsumiage(args);
+    let (code, text, said) = place.command(&["query", sql, "--format", "csv"]);
+    assert_eq!(code, 0, "{said}");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
@@ -210,10 +226,7 @@ fn query(place: &Place, sql: &str) -> Vec<Vec<String>> {
 #[test]
 fn lists_and_summaries_are_the_tables() {
     let place = Place::new();
-    let inbox = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/inbox");
-    for name in names_in(&inbox) {
-        place.put(&name, &fs::read(inbox.join(&name)).unwrap());
-    }
+    place.put_samples();
     place.put("archive.zip", b"PK\x03\x04\x14\x00\x00\x00");
     place.put("control.csv", b"1,1,0,0,531,,1410,,,1,2026XX,0\r\n3,2\r\n");
     place.put("nothing-wrong.csv", b"1,1,0,0,531,,140001,,,1,202610,0\r\n3,2\r\n");
@@ -274,9 +287,7 @@ fn lists_and_summaries_are_the_tables() {
 
 /// The totals of a sender's page are those of the tables.
 fn page_adds_up(place: &Place, sender: &str, of: &str) {
-    let page = cells(&place.path("out/new").join(format!("{sender}-summary.csv")));
-    let page: Vec<Vec<String>> =
-        page.iter().map(|row| row.iter().map(|cell| decoded(cell)).collect()).collect();
+    let page = place.page("out/new", sender);
     let sums = "sum(records), sum(accepted), sum(rejected), sum(warned)";
     let totals = query(place, &format!("SELECT {sums} FROM files WHERE sender_no {of}"));
     let total: Vec<_> = page.iter().filter(|row| row[0] == "合計").collect();
@@ -381,7 +392,7 @@ fn the_folder_for_lists() {
 
     let (code, told, said) = place.findings("other", &["--sender", "142018"]);
     assert_eq!(code, 0);
-    assert!(said.contains("nothing was written") && !told.contains("141003"), "{told}{said}");
+    assert!(said.contains("no such file in the snapshot") && !told.contains("141003"), "{told}{said}");
     assert!(names_in(&place.path("other")).is_empty());
 }
 
@@ -398,5 +409,142 @@ fn lists_are_not_readable_by_others() {
     assert_eq!(names.len(), 2);
     for path in names.iter().map(|name| place.path("out").join(name)).chain([place.path("out")]) {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0, "{}", path.display());
+    }
+}
+
+/// The rows of `findings --format csv`.
+fn findings_rows(place: &Place, more: &[&str]) -> (Vec<String>, String) {
+    let (code, told, said) = place.command(&[&["findings", "--format", "csv"], more].concat());
+    assert_eq!(code, 0, "{said}");
+    (told.lines().skip(1).map(str::to_owned).collect(), said)
+}
+
+#[test]
+fn files_are_chosen_by_id_sender_month_and_day() {
+    let place = Place::new();
+    place.put_samples();
+    place.put("archive.zip", b"PK\x03\x04\x14\x00\x00\x00");
+    place.nightly();
+    let wrong = registration(&Spec::embedded().unwrap(), "0000000990", &[("sex", "7")]);
+    place.put("later.csv", &file(&[wrong], (b"1,1,", b"1,1,")));
+    place.nightly_on("2026-11-02");
+    let (all, said) = findings_rows(&place, &[]);
+    assert_eq!(said, "");
+    let ids = |condition: &str| -> Vec<String> {
+        let rows = query(&place, &format!("SELECT file_id FROM files WHERE {condition}"));
+        rows.into_iter().map(|row| row[0].clone()).collect()
+    };
+    let one = ids("name = '142018-202609-5311.csv'")[0].to_uppercase();
+    let choices: [(&[&str], &str); 6] = [
+        (&["--file", &one[..12]], "name = '142018-202609-5311.csv'"),
+        (&["--sender", "142018"], "sender_no = '142018'"),
+        (&["--sender", "unknown"], "sender_no IS NULL"),
+        (&["--month", "2026-10"], "processing_month = DATE '2026-10-01'"),
+        (&["--on", "2026-11-02"], "taken_in_on = DATE '2026-11-02'"),
+        (&["--month", "2026-10", "--sender", "142018"], "name = '142018-202610-5311.csv'"),
+    ];
+    for (at, (choice, condition)) in choices.into_iter().enumerate() {
+        let ids = ids(condition);
+        let meant = |row: &&String| ids.iter().any(|id| row.starts_with(id.as_str()));
+        let want: Vec<String> = all.iter().filter(meant).cloned().collect();
+        assert!(!want.is_empty() && want.len() < all.len(), "{choice:?}");
+        assert_eq!(findings_rows(&place, choice), (want.clone(), String::new()), "{choice:?}");
+        let out = format!("lists-{at}");
+        assert_eq!(place.findings(&out, choice).0, 0);
+        let names = names_in(&place.path(&out));
+        let lists = names.iter().filter(|name| name.ends_with("-findings.csv"));
+        let lines: usize = lists.map(|name| cells(&place.path(&out).join(name)).len() - 1).sum();
+        assert_eq!(lines, want.len(), "{choice:?}");
+        let page = |name: &String| name.strip_suffix("-summary.csv").map(|sender| place.page(&out, sender));
+        let listed = names.iter().filter_map(page).flatten();
+        let listed = listed.skip_while(|row| row[0] != "ファイル名").filter(|row| row.len() == 9);
+        let listed = listed.filter(|row| !["ファイル名", "月計", "合計"].contains(&row[0].as_str())).count();
+        assert_eq!(listed, ids.len(), "{choice:?}");
+    }
+    let wrong: [&[&str]; 4] =
+        [&["--file", "xyz"], &["--sender", "999999"], &["--month", "2020-01"], &["--on", "2020-01-01"]];
+    for choice in wrong {
+        let (rows, said) = findings_rows(&place, choice);
+        assert!(rows.is_empty() && said.contains("no such file in the snapshot"), "{choice:?}: {said}");
+        let (code, _, said_of_lists) = place.findings("none", choice);
+        assert_eq!((code, said_of_lists), (0, said), "{choice:?}");
+    }
+}
+
+#[test]
+fn what_was_withdrawn_is_listed_and_does_not_count() {
+    let place = Place::new();
+    place.put_samples();
+    place.nightly();
+    place.findings("out", &[]);
+    let note = "※「取下げ」のファイルは、月計・合計に含みません。";
+    let before = place.page("out", "142018");
+    assert_eq!(before[0], ["件数突合表"]);
+    assert!(before.iter().all(|row| row[0] != note));
+    let has = |row: [&str; 4]| before.iter().any(|line| *line == row);
+    assert!(has(["R04", "エラー", "1", "「項目」がコード表にありません。コードを直して再送してください。"]));
+    assert!(!before.concat().concat().contains("「レコード」"), "{before:?}");
+
+    let id = &query(&place, "SELECT file_id FROM files WHERE name = '142018-202609-5311.csv'")[0][0];
+    assert_eq!(place.command(&["withdraw", id, "--reason", "test", "--on", "2026-11-01"]).0, 0);
+    assert!(place.command(&["resolve"]).0 != 1);
+    place.findings("out", &[]);
+    let after = place.page("out", "142018");
+    let row = |page: &[Vec<String>], first: &str, month: &str| -> Vec<String> {
+        page.iter().find(|row| row[0] == first && row[2] == month).unwrap()[4..].to_vec()
+    };
+    assert_eq!(row(&after, "142018-202609-5311.csv", "2026-09")[..2], ["取下げ", "12"]);
+    assert_eq!(row(&after, "月計", "2026-09"), ["", "0", "0", "0", "0"]);
+    let sums = "sum(records), sum(accepted), sum(rejected), sum(warned)";
+    let of = "sender_no = '142018' AND status <> 'withdrawn'";
+    let counted = &query(&place, &format!("SELECT {sums} FROM files WHERE {of}"))[0];
+    assert_eq!(row(&after, "合計", "")[1..], counted[..]);
+    assert_ne!(row(&after, "合計", ""), row(&before, "合計", ""));
+    let total = after.iter().position(|row| row[0] == "合計").unwrap();
+    assert_eq!(after[total + 1], [note]);
+}
+
+#[test]
+fn a_file_gone_from_the_archive_is_to_be_restored() {
+    let place = Place::new();
+    let wrong = registration(&Spec::embedded().unwrap(), "0000000010", &[("sex", "7")]);
+    place.put("a.csv", &file(&[wrong], (b"1,1,", b"1,1,")));
+    place.nightly();
+    let id = &query(&place, "SELECT file_id FROM files")[0][0];
+    fs::remove_file(place.path("data/archive").join(&id[..2]).join(id)).unwrap();
+    let (code, _, said) = place.findings("out", &[]);
+    assert_eq!((code, said.lines().count()), (1, 1), "{said}");
+    assert!(said.contains("is gone from the archive; restore it from a backup"), "{said}");
+    assert!(names_in(&place.path("out")).is_empty());
+}
+
+#[test]
+fn the_readme_shows_what_the_samples_give() {
+    let place = Place::new();
+    place.put_samples();
+    place.nightly();
+    place.findings("out", &[]);
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let list: Vec<Vec<String>> = cells(&place.path("out/142018-findings.csv"))
+        .iter()
+        .map(|row| [0, 3, 5, 6, 7, 8, 9, 10, 12].map(|column| decoded(&row[column])).to_vec())
+        .collect();
+    let page: Vec<String> = place.page("out", "142018").iter().map(|row| row.join(",")).collect();
+    let shown: Vec<&str> = readme.lines().filter(|line| line.starts_with("| 142018-")).collect();
+    let counted = readme.lines().filter_map(|line| line.strip_prefix("    "));
+    let counted: Vec<&str> = counted
+        .filter(|line| line.starts_with("142018-") || line.contains("件数,") || line.starts_with("合計"))
+        .collect();
+    assert_eq!((shown.len(), counted.len()), (4, 4), "{shown:?} {counted:?}");
+    for line in shown {
+        let want: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let same = |row: &&Vec<String>| match want[8].strip_suffix('…') {
+            Some(start) => row[..8] == want[..8] && row[8].starts_with(start),
+            None => row[..] == want[..],
+        };
+        assert!(list.iter().any(|row| same(&row)), "{line}");
+    }
+    for line in counted {
+        assert!(page.iter().any(|row| row == line), "{line} in {page:#?}");
     }
 }

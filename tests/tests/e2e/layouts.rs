@@ -177,6 +177,13 @@ fn broken_layouts_are_one_line_with_file_line_and_column() {
     assert!(!Path::new(&data).join("settings.toml").exists(), "broken layouts are not kept");
     let (code, _, err) = run(&["nightly", &input, "--data", &data, "--layouts", &place.path("none")]);
     assert_eq!((code, err.lines().count()), (64, 1), "{err}");
+    let other = place.path("other");
+    place.write("other/settings.toml", "layouts = \"mine\"\n");
+    let (code, _, err) = run(&["nightly", &input, "--data", &other]);
+    assert_eq!((code, err.lines().count()), (1, 1), "{err}");
+    assert!(err.contains("settings.toml names the layouts folder") && err.contains("other/mine"), "{err}");
+    place.write("other/mine/sex.csv", "code,name_ja\n9,不明\n");
+    assert_eq!(run(&["nightly", &input, "--data", &other]).0, 2, "relative to the data folder");
 }
 
 #[test]
@@ -191,21 +198,41 @@ fn codes_ids_and_severities_are_replaced_without_a_rebuild() {
     place.write("layouts/codes/sex.csv", "code,name_ja\n1,男\n2,女\n9,不明\n");
     place.write("layouts/5388-recipient-movement.csv", embedded(MOVEMENT));
     place.write("layouts/findings.csv", "code,severity\nR14,warning\n");
+    place.write("layouts/eras.csv", "item,last_month\nsecks,2020-01\n");
     let layouts = place.path("layouts");
     let (code, out, err) = run(&["layouts", "check", &layouts]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("5388-recipient-movement.csv") && out.contains(&layouts), "{out}");
-    for says in ["exchange id 5388 instead of 5311", "code table sex", "R14 is warning", "3 changes"] {
+    for says in [
+        "exchange id 5388 instead of 5311",
+        "code table sex",
+        "R14 is warning",
+        "no layout has the item secks",
+        "4 changes",
+    ] {
         assert!(err.contains(says), "{says}: {err}");
     }
     let spec = place.spec("layouts");
     let new = place.write("in/b.csv", file(&[registration(&spec, "0000000003", &[("sex", "9")])]));
     let read = place.snapshot("data2", &["nightly", &new, "--on", "2026-11-01", "--layouts", &layouts]);
     assert_eq!(column(&read, "recipient_history", "sex"), ["9"]);
-    // Given to a folder that has other settings they are used, but not for `latest`.
-    let latest = fs::read_to_string(place.path("data/snapshots/LATEST")).unwrap();
-    place.snapshot("data", &["nightly", &new, "--on", "2026-11-01", "--layouts", &layouts]);
-    assert_eq!(fs::read_to_string(place.path("data/snapshots/LATEST")).unwrap(), latest);
+    // Given to a folder that has other settings they are used, but not for `latest`; the next run reads by
+    // the settings again what was read by them.
+    let latest = || fs::read_to_string(place.path("data/snapshots/LATEST")).unwrap();
+    let standing = latest();
+    let other = place.snapshot("data", &["nightly", &new, "--on", "2026-11-01", "--layouts", &layouts]);
+    assert_eq!(column(&other, "recipient_history", "insured_no"), ["0000000002", "0000000003"]);
+    assert_eq!(latest(), standing);
+    let by_settings = place.snapshot("data", &["nightly", "--on", "2026-11-02"]);
+    assert_ne!(latest(), standing);
+    assert_eq!(column(&by_settings, "recipient_history", "insured_no"), ["0000000002"]);
+    let rebuilt = place.snapshot("data", &["rebuild"]);
+    assert!(bytes_of(&by_settings) == bytes_of(&rebuilt), "as if those layouts had never been");
+    // A rebuild with them reads everything by them, and keeps them.
+    let kept = place.snapshot("data", &["rebuild", "--layouts", &layouts]);
+    assert_eq!(column(&kept, "recipient_history", "insured_no"), ["0000000003"], "5311 is no id any more");
+    assert_eq!(kept.file_name().unwrap().to_str().unwrap(), latest().trim());
+    assert!(fs::read_to_string(place.path("data/settings.toml")).unwrap().contains(&layouts));
 }
 
 #[test]

@@ -175,9 +175,16 @@ fn a_clean_run_is_reported_whole() {
 #[test]
 fn rejections_are_counted_as_the_tables_count_them() {
     let place = Place::new();
-    assert_eq!(place.nightly().0, 2);
+    let (code, out, _) = place.nightly();
+    assert_eq!(code, 2);
     let report = place.report(1);
     assert_eq!((&report["outcome"], &report["exit_code"]), (&json!("done_with_rejections"), &json!(2)));
+    assert!(out.contains("stacking   3 records refused of this run's files, 3 of all files\n"), "{out}");
+    let (inbox, data) = (samples("inbox"), place.data.as_str());
+    let (_, out, _) = run(&["nightly", "--json", "--on", "2026-11-01", "--inbox", &inbox, "--data", data]);
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let resolved = events.iter().find(|event| event["event"] == "resolved").unwrap();
+    assert_eq!(resolved["refused"], json!({"of_run": 0, "of_all": 3}), "all files are duplicates");
     let table = query(&place.data, "SELECT * FROM files");
     let by_id: BTreeMap<&str, &Value> =
         table.as_array().unwrap().iter().map(|row| (row["file_id"].as_str().unwrap(), row)).collect();
@@ -390,10 +397,49 @@ fn a_rebuild_is_one_run_and_sums_the_archive_up() {
     assert_eq!(place.reports().len(), 2, "{out}");
     assert_eq!((&again["command"], &again["outcome"]), (&json!("rebuild"), &json!("done")));
     assert_eq!(again["files"], json!([]));
-    for same in ["files_taken_in", "files_rejected", "records", "accepted", "rejected", "warned"] {
+    for same in ["files_taken_in", "files_rejected", "records", "accepted", "rejected", "refused", "warned"] {
         assert_eq!(again["totals"][same], first["totals"][same], "{same}");
     }
     assert_eq!(again["findings"], first["findings"]);
     assert_eq!(again["snapshot"]["id"], first["snapshot"]["id"]);
+    assert_eq!(again["senders"], first["senders"]);
     assert_eq!(again["last_success"].as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn a_closing_is_one_run_under_one_lock() {
+    let place = Place::new();
+    place.nightly();
+    let args = ["close", "2026-05", "--on", "2026-11-01", "--data", &place.data];
+    let lock = fs::File::options().write(true).open(format!("{}/.lock", place.data)).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(run(&args).0, 1);
+    assert_eq!(place.reports(), ["00000001.json"]);
+    lock.unlock().unwrap();
+    let (code, out, err) = run(&args);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(place.reports().len(), 2, "{out}");
+    let report = place.report(2);
+    assert_eq!((&report["command"], &report["outcome"]), (&json!("close"), &json!("done")));
+    assert_eq!(
+        (&report["options"]["as_of"], &report["snapshot"]["latest"]),
+        (&json!("2026-05"), &json!(false))
+    );
+    let commands: Vec<&String> = report["last_success"].as_object().unwrap().keys().collect();
+    assert_eq!(commands, ["close", "nightly"]);
+    assert!(snapshot_of(&out).is_dir());
+}
+
+#[test]
+fn the_status_counts_as_the_table_of_files() {
+    let place = Place::new();
+    place.nightly();
+    let status = tsumiage(["status", "--format", "json", "--data", &place.data]);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let rows = status["processing_months"].as_array().unwrap();
+    let counted: Vec<Value> =
+        rows.iter().map(|row| json!({"accepted": row["accepted"], "rejected": row["rejected"]})).collect();
+    let sql = "SELECT CAST(sum(accepted) AS BIGINT) AS accepted, CAST(sum(rejected) AS BIGINT) AS rejected \
+               FROM files GROUP BY processing_month ORDER BY processing_month NULLS FIRST";
+    assert_eq!(json!(counted), query(&place.data, sql));
 }

@@ -132,7 +132,7 @@ fn errors_of_a_list_are_counted() {
     let pairs = [("1", "20260401"), ("142018", "20260401"), ("2", "20260401"), ("", "20260401")];
     let (report, _) = read_with(&COMPILED, &file(&[list(&pairs), list(&pairs[..2])]));
     assert_eq!(told(&report), ["R02 error member_insurer_no 2×3", "R02 error member_insurer_no 3×1"]);
-    assert_eq!(report.findings[0].detail, "1");
+    assert_eq!(report.findings[0].detail, "1, 2", "a blank half has no value to tell");
     let halves = [("142018", ""), ("142034", "x"), ("", "20260401"), ("142034", "")];
     check(
         &file(&[list(&halves)]),

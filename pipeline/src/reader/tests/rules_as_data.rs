@@ -9,7 +9,7 @@ use tsumiage_schemas::sources::{Layer, Profile, Sources};
 /// The embedded files with these over them.
 pub(super) fn with(files: &[(&str, &str)]) -> Compiled {
     let own = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
-    let layer = Layer { name: "mine".to_owned(), files: files.iter().map(own).collect() };
+    let layer = Layer { name: "mine".to_owned(), files: files.iter().map(own).collect(), ..Layer::default() };
     Compiled::new(Arc::new(Spec::parse(Sources::embedded().with(layer)).unwrap()))
 }
 

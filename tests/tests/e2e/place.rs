@@ -1,0 +1,189 @@
+//! A place of their own for tests of events, rebuilds and the status: files of made-up people, taken in by the
+//! program.
+
+use crate::support::{Source, snapshot_of, tsumiage};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tsumiage_pipeline::writer::Quoting;
+use tsumiage_schemas::Spec;
+
+/// Runs the program; exit code, standard output, standard error. Nobody's insured number is told.
+pub fn run(args: &[&str]) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = tsumiage_jobs::cli::run(args.iter().map(OsString::from), &mut out, &mut err);
+    let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+    if !matches!(args[0], "timeline" | "query") {
+        assert!(
+            !out.contains("00000000") && !err.contains("00000000"),
+            "{args:?} tells a number\n{out}{err}"
+        );
+    }
+    (code, out, err)
+}
+
+/// A folder with exchange files and a data folder.
+pub struct Place {
+    folder: tempfile::TempDir,
+    spec: Spec,
+}
+
+impl Place {
+    /// An empty one.
+    pub fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap(), spec: Spec::embedded().unwrap() }
+    }
+
+    /// A data folder with closings, withdrawals, late and rejected files.
+    pub fn eventful() -> Place {
+        let place = Place::new();
+        place.two_months();
+        let early = place.file("early.csv", "2026-08", &[("80", "20260801", "1", "12")]);
+        assert_eq!(place.run(&["ingest", "--on", "2026-06-21", &early]).0, 2, "F10");
+        assert_eq!(place.run(&["ingest", "--recheck", "--on", "2026-07-21", &early]).0, 0, "arrives anew");
+        place.snapshot(&["close", "2026-05", "--on", "2026-07-22"]);
+        let late = place.file("late.csv", "2026-05", &[("60", "20260505", "1", "12")]);
+        assert_eq!(place.run(&["nightly", "--on", "2026-07-23", &late]).0, 2, "F08");
+        let id = place.file_id("june.csv");
+        place.run(&["withdraw", &format!("{id}:3"), "--reason", "x", "--on", "2026-07-24"]);
+        place.snapshot(&["close", "2026-07", "--on", "2026-07-31"]);
+        place
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> String {
+        self.path("data")
+    }
+
+    /// Runs a command on the data folder.
+    pub fn run(&self, args: &[&str]) -> (u8, String, String) {
+        let data = self.data();
+        run(&[args, &["--data", &data]].concat())
+    }
+
+    /// Like `run` of a command that ends with 0; gives the snapshot it names.
+    pub fn snapshot(&self, args: &[&str]) -> PathBuf {
+        let (code, out, err) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+        snapshot_of(&out)
+    }
+
+    /// Writes a file of 141003: (insured number's last digits, movement date, type, care level) each.
+    pub fn file(&self, name: &str, month: &str, rows: &[(&str, &str, &str, &str)]) -> String {
+        self.file_of("141003", name, month, rows)
+    }
+
+    /// The same of any insurer.
+    pub fn file_of(
+        &self,
+        insurer_no: &str,
+        name: &str,
+        month: &str,
+        rows: &[(&str, &str, &str, &str)],
+    ) -> String {
+        let row = |(insured, date, movement_type, care_level): &(&str, &str, &str, &str)| {
+            let items = [
+                ("movement_date", (*date).to_owned()),
+                ("movement_type", (*movement_type).to_owned()),
+                ("movement_reason", if *movement_type == "1" { "01" } else { "99" }.to_owned()),
+                ("insurer_no", insurer_no.to_owned()),
+                ("insured_no", format!("{insured:0>10}")),
+                ("care_level", (*care_level).to_owned()),
+            ];
+            ("5311".to_owned(), items.map(|(item, value)| (item.to_owned(), value)).to_vec())
+        };
+        let source = Source {
+            name: name.to_owned(),
+            processing_month: month.parse().unwrap(),
+            taken_in_on: "2026-01-01".parse().unwrap(), // told when it is taken in
+            sender_no: insurer_no.to_owned(),
+            rows: rows.iter().map(row).collect(),
+        };
+        let path = self.path(name);
+        fs::write(&path, source.to_exchange_file(&self.spec, Quoting::Needed)).unwrap();
+        path
+    }
+
+    /// Two people registered in May, one changed and a third registered in June; both taken in.
+    pub fn two_months(&self) {
+        let may =
+            self.file("may.csv", "2026-05", &[("10", "20260501", "1", "12"), ("20", "20260502", "1", "12")]);
+        let june =
+            self.file("june.csv", "2026-06", &[("10", "20260610", "2", "21"), ("30", "20260611", "1", "22")]);
+        for (on, file) in [("2026-05-20", &may), ("2026-06-20", &june)] {
+            let (code, out, err) = self.run(&["nightly", "--on", on, file]);
+            assert_eq!(code, 0, "{out}{err}");
+        }
+    }
+
+    /// A file whose control record promises one record too few (F03): rejected, but not by the lenient
+    /// profile.
+    pub fn miscounted(&self, name: &str, month: &str) -> String {
+        let path = self.file(name, month, &[("40", "20260503", "1", "12"), ("50", "20260504", "1", "12")]);
+        let bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(8).position(|w| w == b"1,1,0,2,").unwrap();
+        fs::write(&path, [&bytes[..at], b"1,1,0,1,", &bytes[at + 8..]].concat()).unwrap();
+        path
+    }
+
+    /// Changes the profile in the settings.
+    pub fn set_profile(&self, profile: &str) {
+        let path = self.path("data/settings.toml");
+        let settings = fs::read_to_string(&path).unwrap();
+        let other = if profile == "lenient" { "strict" } else { "lenient" };
+        let changed =
+            settings.replace(&format!("profile = \"{other}\""), &format!("profile = \"{profile}\""));
+        assert_ne!(settings, changed);
+        fs::write(path, changed).unwrap();
+    }
+
+    /// One column of a query over a snapshot.
+    pub fn query(&self, snapshot: &Path, sql: &str) -> Vec<String> {
+        let id = snapshot.file_name().unwrap().to_str().unwrap();
+        let out = tsumiage(["query", sql, "--snapshot", id, "--format", "csv", "--data", &self.data()]);
+        out.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// The last two digits of everybody in the history.
+    pub fn people(&self, snapshot: &Path) -> Vec<String> {
+        self.query(snapshot, "SELECT DISTINCT right(insured_no, 2) AS p FROM recipient_history ORDER BY p")
+    }
+
+    /// Name, status and counts of every file.
+    pub fn files(&self, snapshot: &Path) -> Vec<String> {
+        self.query(snapshot, "SELECT name, status, records, accepted, rejected FROM files ORDER BY name")
+    }
+
+    /// Id of a file of the snapshot `latest`.
+    pub fn file_id(&self, name: &str) -> String {
+        let latest = PathBuf::from(fs::read_to_string(self.path("data/snapshots/LATEST")).unwrap().trim());
+        self.query(&latest, &format!("SELECT file_id FROM files WHERE name = '{name}'")).remove(0)
+    }
+
+    /// Where the archive has a file's bytes and its note.
+    pub fn archived(&self, file_id: &str) -> (PathBuf, PathBuf) {
+        let folder = Path::new(&self.path("data/archive")).join(&file_id[..2]);
+        (folder.join(file_id), folder.join(format!("{file_id}.json")))
+    }
+
+    /// The status as JSON.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.run(&["status", "--format", "json"]).1).unwrap()
+    }
+}
+
+/// A snapshot's manifest.
+pub fn manifest(snapshot: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(snapshot.join("manifest.json")).unwrap()).unwrap()
+}
+
+/// (path, sha256) of every file of a snapshot.
+pub fn hashes(snapshot: &Path) -> Value {
+    manifest(snapshot)["content_digest"].clone()
+}
