@@ -2,7 +2,6 @@
 //!
 //! Promise: every error names file, line and, where one cell is meant, column; no input panics.
 
-use crate::sources::SourceText;
 use csv::{ReaderBuilder, StringRecord};
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +39,15 @@ impl fmt::Display for DataError {
         }
         write!(f, ": {}", self.what)
     }
+}
+
+/// One data file.
+#[derive(Clone, Debug)]
+pub struct SourceText<'s> {
+    /// Name in messages.
+    pub file: String,
+    /// Its text.
+    pub text: &'s str,
 }
 
 /// The rows of one data file, with its header.

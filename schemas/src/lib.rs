@@ -4,6 +4,7 @@
 //! Promise: no I/O, no clock, no knowledge of how data moves. Everything here is a pure function of
 //! the data files under `schemas/data`, which are embedded in the binary and can be replaced.
 
+mod checks;
 pub mod codes;
 mod csv_table;
 pub mod data;

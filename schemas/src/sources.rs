@@ -5,6 +5,7 @@
 //! other file replaces the one of its path.
 
 use crate::csv_table::DataError;
+pub use crate::csv_table::SourceText;
 use crate::data::FILES;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,15 +40,6 @@ pub struct Layer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     layers: Vec<Layer>,
-}
-
-/// One file of a layer.
-#[derive(Clone, Debug)]
-pub struct SourceText<'s> {
-    /// Name in messages.
-    pub file: String,
-    /// Its text.
-    pub text: &'s str,
 }
 
 /// A layout file in force.

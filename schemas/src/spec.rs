@@ -88,10 +88,10 @@ impl Spec {
 
     fn check(&self) -> Result<(), DataError> {
         for kind in RecordKind::ALL {
-            crate::tables::check_layout(kind, self.layout(kind))?;
+            crate::checks::check_layout(kind, self.layout(kind))?;
         }
-        crate::tables::check_correction(self.correction(), self.movement())?;
-        crate::tables::check_control(&self.control)?;
+        crate::checks::check_correction(self.correction(), self.movement())?;
+        crate::checks::check_control(&self.control)?;
         for layout in self.layouts.values().chain([&self.control, &self.end]) {
             for item in &layout.items {
                 if let Some(table) = item.codes.as_ref().filter(|t| !self.codes.contains_key(*t)) {

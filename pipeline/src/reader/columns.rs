@@ -4,19 +4,11 @@
 //! Promise: a row is never cut without a finding.
 
 use super::compiled::{Compiled, Plan};
-use super::item::is_blank;
-use super::record::Row;
+use super::item::{is_blank, is_line_end_text};
+use super::record::{ExtraColumn, Row};
 use super::split::{Items, MAX_ITEMS};
 use tsumiage_schemas::Kind;
 use tsumiage_schemas::finding::{Code, Severity};
-
-/// A last column that is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExtraColumn {
-    Empty,
-    /// The text of a line end, which a profile tolerates.
-    LineEndText,
-}
 
 impl<'f> Row<'f> {
     /// The revision by the number of columns (domain 1), the unknown tail, and keys that have no column.
@@ -66,7 +58,7 @@ impl<'f> Row<'f> {
         let is_control = |b: &u8| matches!(b, b'\r' | b'\n');
         let is_line_end = |count: usize| {
             let raw = items.raw(count - 1);
-            compiled.is_line_end_text(raw) && (raw.iter().any(is_control) || !may_be_item(count))
+            is_line_end_text(compiled, raw) && (raw.iter().any(is_control) || !may_be_item(count))
         };
         if unclosed || count < 2 {
             return count;

@@ -3,7 +3,6 @@
 //! Promise: everything that can be looked up once per program instead of once per item is looked up
 //! here: column plans, code tables by bytes, times in which items exist, severities.
 
-use super::item::content;
 use crate::writer::encode;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +26,7 @@ pub struct Compiled {
     /// In the order of [`RecordKind::ALL`].
     pub(super) plans: [Plan; 6],
     /// Texts of a last column that only stands for the line end, in CP932.
-    line_end_texts: Vec<Vec<u8>>,
+    pub(super) line_end_texts: Vec<Vec<u8>>,
     /// Number of different item names over all plans.
     pub(super) item_names: usize,
     severities: Vec<Severity>,
@@ -140,11 +139,6 @@ impl Compiled {
     /// The severity a code has by the catalogue.
     pub(super) fn severity(&self, code: Code) -> Severity {
         self.severities[code as usize]
-    }
-
-    /// Whether an item's content only stands for the line end.
-    pub(super) fn is_line_end_text(&self, raw: &[u8]) -> bool {
-        !self.line_end_texts.is_empty() && self.line_end_texts.contains(&content(raw))
     }
 
     /// The plan for an exchange id, as an index into `plans`.

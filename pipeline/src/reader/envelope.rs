@@ -1,7 +1,7 @@
 //! Control and end record (domain 1): who sends what for which month, and whether the file is whole.
 
 use super::compiled::Compiled;
-use super::item::{content, number, printable};
+use super::item::{content, is_line_end_text, number, printable};
 use super::report::Report;
 use super::split::Items;
 use super::{Control, ReadOptions};
@@ -131,7 +131,7 @@ pub(super) fn read_end(
     let extra = items.len() > columns;
     let one_more = items.len() == columns + 1;
     let extra_empty = one_more && content(items.raw(columns)).is_empty();
-    let line_end_text = one_more && compiled.is_line_end_text(items.raw(columns));
+    let line_end_text = one_more && is_line_end_text(compiled, items.raw(columns));
     if carried.is_none() || unclosed || (extra && !extra_empty && !line_end_text) {
         let detail = format!("bad_end_record:{}", printable(items.tail(0)));
         report.file(Code::F04, Some(position), items.offset(0), None, detail);

@@ -3,7 +3,7 @@
 //! Promise: at most one error per item, by the order R07, R06, R02 or R09, R05, then the rule of its
 //! kind; nothing is allocated, and bytes are decoded only where one is 0x80 or more.
 
-use super::compiled::{Column, Role};
+use super::compiled::{Column, Compiled, Role};
 use super::plain;
 use encoding_rs::{DecoderResult, SHIFT_JIS};
 use std::ops::Range;
@@ -138,6 +138,11 @@ fn ends_in_lead_byte(content: &[u8]) -> bool {
 pub(super) fn content(raw: &[u8]) -> Vec<u8> {
     let mut unescaped = Vec::new();
     unquote(raw, &mut unescaped).map_or_else(|| unescaped.clone(), <[u8]>::to_vec)
+}
+
+/// Whether an item's content only stands for the line end, as a profile tolerates it.
+pub(super) fn is_line_end_text(compiled: &Compiled, raw: &[u8]) -> bool {
+    !compiled.line_end_texts.is_empty() && compiled.line_end_texts.contains(&content(raw))
 }
 
 /// Whether an item's content is empty or half-width spaces only.

@@ -22,11 +22,10 @@ pub use compiled::Compiled;
 pub use records::{MOST_ITEMS, MOST_RECORD_BYTES, Records};
 
 use arrow::array::RecordBatch;
-use columns::ExtraColumn;
 use facts::Facts;
 use item::{content, printable};
 use kind_of_file::kind_of_file;
-use record::Row;
+use record::{ExtraColumn, Row};
 use report::Report;
 use split::{Items, LineEnd, Record, Splitter, whole};
 use tsumiage_schemas::finding::{Code, Finding};

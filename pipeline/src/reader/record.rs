@@ -2,7 +2,6 @@
 //!
 //! Promise: all faults of a record are found, not only the first; blank items cost a comparison.
 
-use super::columns::ExtraColumn;
 use super::compiled::{Column, Compiled, ENVELOPE_COLUMNS, Plan, Role};
 use super::item::{Checked, Scratch, State, Value, check, is_blank, number, unquote};
 use super::plain::{self, unquoted};
@@ -20,6 +19,14 @@ pub(super) struct Fault {
     pub severity: Severity,
     /// Column of the record's plan.
     pub column: Option<usize>,
+}
+
+/// A last column that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExtraColumn {
+    Empty,
+    /// The text of a line end, which a profile tolerates.
+    LineEndText,
 }
 
 /// What one record says; used again from record to record.
