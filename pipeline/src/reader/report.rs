@@ -16,6 +16,9 @@ const MOST_ERRORS: usize = if cfg!(test) { 1_000 } else { 100_000 };
 /// Most values of a repeating item that one finding tells.
 const MOST_TOLD: i64 = 10;
 
+/// Most bytes of all of them, so that a message stays one.
+const MOST_TOLD_BYTES: usize = 400;
+
 /// Findings of one file so far.
 pub(super) struct Report<'c> {
     compiled: &'c Compiled,
@@ -110,7 +113,8 @@ impl<'c> Report<'c> {
                     Some(known) => {
                         known.count += 1;
                         let more = detail(plan, fault, items);
-                        if known.count <= MOST_TOLD && !more.is_empty() {
+                        let room = known.detail.len() + more.len() < MOST_TOLD_BYTES;
+                        if known.count <= MOST_TOLD && room && !more.is_empty() {
                             known.detail = format!("{}, {more}", known.detail);
                         }
                     }

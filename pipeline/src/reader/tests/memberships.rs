@@ -133,6 +133,10 @@ fn errors_of_a_list_are_counted() {
     let (report, _) = read_with(&COMPILED, &file(&[list(&pairs), list(&pairs[..2])]));
     assert_eq!(told(&report), ["R02 error member_insurer_no 2×3", "R02 error member_insurer_no 3×1"]);
     assert_eq!(report.findings[0].detail, "1, 2", "a blank half has no value to tell");
+    let odd: Vec<(String, String)> = (0..9).map(|_| ("142018".to_owned(), "\0".repeat(200))).collect();
+    let (report, _) = read_with(&COMPILED, &file(&[list(&borrowed(&odd))]));
+    assert_eq!(told(&report), ["R06 error member_valid_from_date 2×9"]);
+    assert!(report.findings[0].detail.len() < 500, "a message stays one");
     let halves = [("142018", ""), ("142034", "x"), ("", "20260401"), ("142034", "")];
     check(
         &file(&[list(&halves)]),
