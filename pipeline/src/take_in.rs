@@ -210,37 +210,34 @@ impl<'a> Intake<'a> {
             .map(|(_, c)| c)
             .filter(|c| decide(ledger.file(&c.file_id), &now) != Decision::Known)
             .collect();
-        let seals: Result<Vec<Seal>, DiskError> = to_read
+        let sealed: Result<Vec<(Seal, FileOutcome)>, DiskError> = to_read
             .par_iter()
             .map(|candidate| {
                 let seal = self.seal(candidate, ledger.file(&candidate.file_id))?;
-                watch.file(&outcome_of_seal(&candidate.name, candidate.bytes, &seal));
-                Ok(seal)
+                let outcome = outcome_of_seal(&candidate.name, candidate.bytes, &seal);
+                watch.file(&outcome);
+                Ok((seal, outcome))
             })
             .collect();
-        let seals = seals?;
-        let told: BTreeMap<String, (Vec<Finding>, Tally)> = seals
-            .iter()
-            .map(|seal| (seal.arrival.file_id.clone(), (seal.file_errors.clone(), seal.findings.clone())))
-            .collect();
+        let (seals, read): (Vec<Seal>, Vec<FileOutcome>) = sealed?.into_iter().unzip();
         commit(seals, ledger, &self.log, self.options)?;
         for entry in to_read.iter().filter_map(|c| ledger.file(&c.file_id)) {
             self.archive.renew(&entry.arrival)?; // only now that the ledger has decided
         }
-        let read: BTreeMap<&str, &Candidate> = to_read.iter().map(|c| (c.file_id.as_str(), *c)).collect();
+        let mut read: BTreeMap<String, FileOutcome> =
+            read.into_iter().map(|outcome| (outcome.file_id.clone(), outcome)).collect();
         let mut outcomes = Vec::new();
         for candidate in candidates {
-            let is_read = read.get(candidate.file_id.as_str()).is_some_and(|c| std::ptr::eq(*c, candidate));
-            let Some(entry) = ledger.file(&candidate.file_id) else { continue };
-            let mut outcome = outcome_of_entry(candidate, entry, !is_read);
-            if is_read {
-                let told = told.get(&candidate.file_id).cloned();
-                (outcome.file_errors, outcome.findings) = told.unwrap_or_default();
-            } else {
-                let severity = self.options.compiled.spec().catalogue.severity(Code::F07);
-                outcome.findings.add_many(Code::F07, severity, 1, 1);
-                watch.file(&outcome);
+            // Of equal bytes the first was read: it takes the outcome, the others are duplicates.
+            if let Some(outcome) = read.remove(&candidate.file_id) {
+                outcomes.push(outcome);
+                continue;
             }
+            let Some(entry) = ledger.file(&candidate.file_id) else { continue };
+            let severity = self.options.compiled.spec().catalogue.severity(Code::F07);
+            let mut outcome = outcome_of_duplicate(candidate, entry);
+            outcome.findings.add_many(Code::F07, severity, 1, 1);
+            watch.file(&outcome);
             outcomes.push(outcome);
         }
         Ok(outcomes)
@@ -323,11 +320,11 @@ fn outcome_of_seal(name: &str, bytes: u64, seal: &Seal) -> FileOutcome {
     }
 }
 
-fn outcome_of_entry(candidate: &Candidate, entry: &FileEntry, duplicate: bool) -> FileOutcome {
+fn outcome_of_duplicate(candidate: &Candidate, entry: &FileEntry) -> FileOutcome {
     FileOutcome {
         name: candidate.name.clone(),
         file_id: candidate.file_id.clone(),
-        duplicate,
+        duplicate: true,
         file_rejected: entry.file_rejected,
         records: entry.records,
         accepted: entry.accepted,
