@@ -4,6 +4,7 @@
 //! lost; what is not sealed or not in a manifest does not count. It knows nothing of stacking.
 
 pub mod archive;
+pub mod aside;
 pub mod disk;
 pub mod events;
 pub mod layout_files;

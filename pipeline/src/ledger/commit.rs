@@ -1,42 +1,46 @@
-//! One commit on its way: facts are gathered per insurer up to a memory bound, flushed as sorted runs,
-//! and count once the manifest stands.
+//! One commit on its way: facts are gathered per insurer, beyond a memory bound set aside on disk, written
+//! as sorted runs, and count once the manifest stands.
+//!
+//! Promise: an insurer gets one run, or as many as its facts fill the memory bound: every resolve has to
+//! merge them.
 
 use super::findings::FindingsWriter;
 use super::manifest::{DataFile, FileEntry, Manifest, RunEntry, hash};
+use super::runs::{run_name, write_run, write_set_aside};
 use super::{Ledger, items_of, make_folders};
-use crate::archive::hash_file;
+use crate::aside::{Aside, Kept, bytes_of};
 use crate::disk::{self, DiskError, io};
 use crate::log::Seal;
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, AsArray, Int32Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::error::ArrowError;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use tsumiage_schemas::{Code, FactTable};
 
-/// Rows of a row group in a run.
-const RUN_GROUP_ROWS: usize = 131_072;
+/// Most insurers whose facts are read back at once.
+const AT_ONCE: usize = 4;
+
+/// Where facts are set aside, below `ledger/`.
+const ASIDE: &str = ".aside.arrow";
 
 /// A commit that is being put together.
 pub struct Commit<'a> {
     ledger: &'a mut Ledger,
     memory_bytes: usize,
     pending: BTreeMap<(FactTable, String), Vec<RecordBatch>>,
+    /// Bytes of recipients' facts among them.
     pending_bytes: usize,
-    flushes: usize,
+    aside: Aside,
     findings: FindingsWriter,
     manifest: Manifest,
 }
 
 impl<'a> Commit<'a> {
-    /// Begins the ledger's next commit. Gathered facts are flushed beyond `memory_bytes`.
+    /// Begins the ledger's next commit. Gathered facts are set aside beyond `memory_bytes`.
     ///
     /// # Errors
     /// Leftovers of a killed run cannot be removed.
@@ -49,11 +53,15 @@ impl<'a> Commit<'a> {
         }
         let pending = BTreeMap::new();
         let findings = ledger.root.join(findings_path(number));
-        if findings.exists() {
-            fs::remove_file(&findings).map_err(io(&findings))?; // of a killed run
+        let aside = ledger.root.join(ASIDE);
+        for path in [&findings, &aside] {
+            if path.exists() {
+                fs::remove_file(path).map_err(io(path))?; // of a killed run
+            }
         }
         let findings = FindingsWriter::new(findings);
-        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, flushes: 0, findings, manifest })
+        let aside = Aside::new(aside);
+        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest })
     }
 
     /// Adds a sealed file with its findings, and its batches in the fact schemas.
@@ -98,31 +106,70 @@ impl<'a> Commit<'a> {
             let root = &self.ledger.root;
             let parts = parts(table, &batch, seq).map_err(|e| DiskError::invalid(root, e))?;
             for (insurer_no, part) in parts {
-                self.pending_bytes += part.get_array_memory_size();
+                if table == FactTable::Recipient {
+                    self.pending_bytes += bytes_of(&part);
+                }
                 self.pending.entry((table, insurer_no)).or_default().push(part);
             }
             if self.pending_bytes > self.memory_bytes {
-                self.flush()?;
+                self.set_aside()?;
             }
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), DiskError> {
-        let name = format!("{:08}-{:04}.parquet", self.manifest.number, self.flushes);
-        for ((table, _), batches) in &self.pending {
+    /// Sets the pending facts of recipients aside. The registry's are few, and stay.
+    fn set_aside(&mut self) -> Result<(), DiskError> {
+        for ((table, insurer_no), batches) in std::mem::take(&mut self.pending) {
+            if table != FactTable::Recipient {
+                self.pending.insert((table, insurer_no), batches);
+                continue;
+            }
+            let all = concat_batches(&batches[0].schema(), &batches); // no entry without a batch
+            let all = all.map_err(|e| DiskError::invalid(&self.ledger.root, e))?;
+            self.aside.add(&insurer_no, &all)?;
+        }
+        self.pending_bytes = 0;
+        Ok(())
+    }
+
+    /// Writes everything gathered as sorted runs.
+    fn write_runs(&mut self) -> Result<(), DiskError> {
+        if !self.aside.is_empty() {
+            self.set_aside()?;
+        }
+        let number = self.manifest.number;
+        let pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
+        for ((table, _), batches) in &pending {
             let schema = batches[0].schema(); // no entry without a batch
             self.manifest.items.entry(*table).or_insert_with(|| items_of(&schema));
         }
-        let pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
         let root = &self.ledger.root;
         let runs: Result<Vec<RunEntry>, DiskError> = pending
             .into_par_iter()
-            .map(|((table, insurer_no), batches)| write_run(root, table, insurer_no, &name, batches))
+            .map(|((table, insurer_no), batches)| {
+                write_run(root, table, insurer_no, &run_name(number, 0), batches)
+            })
             .collect();
         self.manifest.runs.extend(runs?);
-        self.flushes += 1;
-        self.pending_bytes = 0;
+        let aside = std::mem::replace(&mut self.aside, Aside::new(root.join(ASIDE))).finish()?;
+        if let Some(first) = aside.kept.values().next() {
+            let schema = aside.batches(first)?.next().transpose()?.map(|batch| batch.schema());
+            let items = schema.map(|schema| items_of(&schema)).unwrap_or_default();
+            self.manifest.items.entry(FactTable::Recipient).or_insert(items);
+        }
+        // So many insurers are written at once, and share the memory.
+        let at_once = aside.kept.len().clamp(1, AT_ONCE);
+        let share = self.memory_bytes / at_once;
+        let insurers: Vec<(&String, &Kept)> = aside.kept.iter().collect();
+        for insurers in insurers.chunks(at_once) {
+            let runs: Result<Vec<Vec<RunEntry>>, DiskError> = insurers
+                .par_iter()
+                .map(|(insurer_no, kept)| write_set_aside(root, insurer_no, number, &aside, kept, share))
+                .collect();
+            self.manifest.runs.extend(runs?.into_iter().flatten());
+        }
+        self.manifest.runs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(())
     }
 
@@ -139,7 +186,7 @@ impl<'a> Commit<'a> {
         if self.manifest.files.is_empty() {
             return Ok(());
         }
-        self.flush()?;
+        self.write_runs()?;
         let root = self.ledger.root.clone();
         if let Some((rows, bytes)) = self.findings.finish()? {
             disk::sync_folder(&root.join("findings"))?;
@@ -201,62 +248,4 @@ fn parts(table: FactTable, batch: &RecordBatch, seq: i32) -> Result<Vec<(String,
         Ok((insurer_no.to_owned(), take_record_batch(&batch, &UInt32Array::from(rows))?))
     };
     rows.into_iter().map(part).collect()
-}
-
-fn write_run(
-    root: &Path,
-    table: FactTable,
-    insurer_no: String,
-    name: &str,
-    batches: Vec<RecordBatch>,
-) -> Result<RunEntry, DiskError> {
-    let relative = match table {
-        FactTable::Recipient => PathBuf::from("facts").join(&insurer_no),
-        _ => PathBuf::from("registry").join(table.name()),
-    };
-    let folder = root.join(&relative);
-    disk::make_folder(&folder)?;
-    let path = folder.join(name);
-    let sorted = sorted(batches).map_err(|e| DiskError::invalid(&path, e))?;
-    write_parquet(&path, &sorted)?;
-    disk::sync_folder(&folder)?;
-    let bytes = path.metadata().map_err(io(&path))?.len();
-    Ok(RunEntry {
-        path: relative.join(name).to_string_lossy().into_owned(),
-        table,
-        insurer_no,
-        rows: sorted.num_rows() as i64,
-        bytes,
-        sha256: hash_file(&path)?,
-    })
-}
-
-/// One batch by (insured number, file number, record number).
-fn sorted(batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
-    let schema: SchemaRef = batches[0].schema();
-    let all = concat_batches(&schema, &batches)?;
-    drop(batches);
-    let key = |name: &str| -> Result<SortColumn, ArrowError> {
-        let values: ArrayRef = Arc::clone(all.column(schema.index_of(name)?));
-        Ok(SortColumn { values, options: None })
-    };
-    let order = lexsort_to_indices(&[key("insured_no")?, key("file_seq")?, key("record_no")?], None)?;
-    take_record_batch(&all, &order)
-}
-
-fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<(), DiskError> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .build();
-    let file = File::create(path).map_err(io(path))?;
-    let mut writer =
-        ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(disk::parquet(path))?;
-    writer.write(batch).map_err(disk::parquet(path))?;
-    let written = writer.finish().map_err(disk::parquet(path))?;
-    if written.file_metadata().num_rows() != batch.num_rows() as i64 {
-        return Err(DiskError::invalid(path, "fewer rows were written than given"));
-    }
-    writer.inner().sync_all().map_err(io(path))
 }

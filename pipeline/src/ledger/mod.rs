@@ -12,6 +12,9 @@
 mod commit;
 mod findings;
 mod manifest;
+mod runs;
+#[cfg(test)]
+mod tests;
 
 pub use commit::Commit;
 pub use findings::{findings_batch, findings_schema, read_findings};

@@ -1,0 +1,116 @@
+//! Sorted runs: one Parquet file each, by (insured number, file number, record number).
+
+use super::manifest::RunEntry;
+use crate::archive::hash_file;
+use crate::aside::{Kept, SetAside, bytes_of};
+use crate::disk::{self, DiskError, io};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tsumiage_schemas::FactTable;
+
+/// Rows of a row group in a run.
+const RUN_GROUP_ROWS: usize = 131_072;
+
+/// Name of a commit's run; parts are of one insurer.
+pub(super) fn run_name(number: u64, part: usize) -> String {
+    format!("{number:08}-{part:04}.parquet")
+}
+
+/// Writes what was set aside of an insurer: one run, or several that each fill their share of the memory.
+pub(super) fn write_set_aside(
+    root: &Path,
+    insurer_no: &str,
+    number: u64,
+    aside: &SetAside,
+    kept: &Kept,
+    share: usize,
+) -> Result<Vec<RunEntry>, DiskError> {
+    let mut runs = Vec::new();
+    let mut write = |batches: Vec<RecordBatch>| -> Result<(), DiskError> {
+        let name = run_name(number, runs.len());
+        runs.push(write_run(root, FactTable::Recipient, insurer_no.to_owned(), &name, batches)?);
+        Ok(())
+    };
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    for batch in aside.batches(kept)? {
+        let batch = batch?;
+        let of_batch = bytes_of(&batch);
+        if bytes + of_batch > share && !batches.is_empty() {
+            write(std::mem::take(&mut batches))?;
+            bytes = 0;
+        }
+        bytes += of_batch;
+        batches.push(batch);
+    }
+    if !batches.is_empty() {
+        write(batches)?;
+    }
+    Ok(runs)
+}
+
+/// Writes facts of a table, those of recipients of one insurer, as one sorted run.
+pub(super) fn write_run(
+    root: &Path,
+    table: FactTable,
+    insurer_no: String,
+    name: &str,
+    batches: Vec<RecordBatch>,
+) -> Result<RunEntry, DiskError> {
+    let relative = match table {
+        FactTable::Recipient => PathBuf::from("facts").join(&insurer_no),
+        _ => PathBuf::from("registry").join(table.name()),
+    };
+    let folder = root.join(&relative);
+    disk::make_folder(&folder)?;
+    let path = folder.join(name);
+    let sorted = sorted(batches).map_err(|e| DiskError::invalid(&path, e))?;
+    write_parquet(&path, &sorted)?;
+    disk::sync_folder(&folder)?;
+    let bytes = path.metadata().map_err(io(&path))?.len();
+    Ok(RunEntry {
+        path: relative.join(name).to_string_lossy().into_owned(),
+        table,
+        insurer_no,
+        rows: sorted.num_rows() as i64,
+        bytes,
+        sha256: hash_file(&path)?,
+    })
+}
+
+/// One batch by (insured number, file number, record number).
+pub(super) fn sorted(batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+    let schema: SchemaRef = batches[0].schema();
+    let all = concat_batches(&schema, &batches)?;
+    drop(batches);
+    let key = |name: &str| -> Result<SortColumn, ArrowError> {
+        let values: ArrayRef = Arc::clone(all.column(schema.index_of(name)?));
+        Ok(SortColumn { values, options: None })
+    };
+    let order = lexsort_to_indices(&[key("insured_no")?, key("file_seq")?, key("record_no")?], None)?;
+    take_record_batch(&all, &order)
+}
+
+fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<(), DiskError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .build();
+    let file = File::create(path).map_err(io(path))?;
+    let mut writer =
+        ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(disk::parquet(path))?;
+    writer.write(batch).map_err(disk::parquet(path))?;
+    let written = writer.finish().map_err(disk::parquet(path))?;
+    if written.file_metadata().num_rows() != batch.num_rows() as i64 {
+        return Err(DiskError::invalid(path, "fewer rows were written than given"));
+    }
+    writer.inner().sync_all().map_err(io(path))
+}

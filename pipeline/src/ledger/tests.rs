@@ -1,0 +1,88 @@
+//! What was set aside on disk makes the same facts as what stayed in memory.
+
+use super::Ledger;
+use crate::disk;
+use crate::reader::Compiled;
+use crate::synth::{SynthOptions, synth};
+use crate::take_in::{FileOutcome, TakeInOptions, Watch, take_in};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tsumiage_schemas::{Day, Spec};
+
+struct Silent;
+
+impl Watch for Silent {
+    fn began(&self, _files: usize, _bytes: u64) {}
+    fn file(&self, _outcome: &FileOutcome) {}
+}
+
+/// Every insurer's number of runs and all its facts in order.
+fn facts(data: &Path) -> BTreeMap<String, (usize, RecordBatch)> {
+    let ledger = Ledger::open(data).unwrap();
+    let read = |path: &str| -> Vec<RecordBatch> {
+        let file = std::fs::File::open(ledger.path(path)).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        reader.map(Result::unwrap).collect()
+    };
+    let of_insurer = |(insurer_no, runs): (&str, Vec<&super::RunEntry>)| {
+        let batches: Vec<RecordBatch> = runs.iter().flat_map(|run| read(&run.path)).collect();
+        let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(runs.iter().map(|run| run.rows).sum::<i64>(), read as i64);
+        let all = super::runs::sorted(batches).unwrap();
+        (insurer_no.to_owned(), (runs.len(), concat_batches(&all.schema(), [&all]).unwrap()))
+    };
+    ledger.runs().into_iter().map(of_insurer).collect()
+}
+
+#[test]
+fn facts_set_aside_are_those_kept_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = folder.path().join("inbox");
+    let options = SynthOptions {
+        recipients: 300,
+        movements: Some(3_000),
+        months: 6,
+        insurers: 12,
+        seed: 5,
+        ..SynthOptions::default()
+    };
+    let spec = Arc::new(Spec::embedded().unwrap());
+    synth(&options, &spec, &inbox).unwrap();
+    let files = disk::entries(&inbox).unwrap();
+    let compiled = Compiled::new(spec);
+    let taken_in = |name: &str, memory_bytes: usize| {
+        let data = folder.path().join(name);
+        std::fs::create_dir_all(&data).unwrap();
+        let options = TakeInOptions {
+            data: &data,
+            compiled: &compiled,
+            layouts: "test",
+            one_off: false,
+            taken_in_on: Day(20_750),
+            recheck: false,
+            batch_rows: 8_192,
+            memory_bytes,
+        };
+        let mut ledger = Ledger::open(&data).unwrap();
+        take_in(&files, &mut ledger, &options, &Silent).unwrap();
+        assert!(
+            disk::entries(&data.join("ledger")).unwrap().iter().all(|path| path.is_dir()),
+            "scratch is left"
+        );
+        facts(&data)
+    };
+    let in_memory = taken_in("memory", usize::MAX);
+    assert_eq!(in_memory.values().map(|(runs, _)| *runs).collect::<Vec<_>>(), [1; 12]);
+    for (name, memory_bytes, one_run) in [("some", 1 << 20, true), ("little", 100_000, false)] {
+        let aside = taken_in(name, memory_bytes);
+        for (insurer_no, (runs, rows)) in &aside {
+            assert_eq!(*runs == 1, one_run, "{name}: {runs} runs");
+            assert_eq!(*rows, in_memory[insurer_no].1, "{name}: {insurer_no}");
+        }
+        assert_eq!(aside.len(), 12);
+    }
+}
