@@ -8,14 +8,14 @@ use std::{fs, io};
 
 fn main() -> io::Result<()> {
     let mut files = Vec::new();
-    for folder in ["../schemas/src", "../pipeline/src", "src/stack", "src/publish"] {
+    for folder in
+        ["../schemas/src", "../pipeline/src", "src/stack", "src/publish", "src/registry", "src/resolve"]
+    {
         println!("cargo::rerun-if-changed={folder}");
         sources(Path::new(folder), &mut files)?;
     }
-    for file in ["src/facts.rs", "src/resolve.rs"] {
-        println!("cargo::rerun-if-changed={file}");
-        files.push(PathBuf::from(file));
-    }
+    println!("cargo::rerun-if-changed=src/facts.rs");
+    files.push(PathBuf::from("src/facts.rs"));
     files.sort();
     let mut hash = DefaultHasher::new();
     for file in files {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, with their own set-up: Rust tests of the workspace, then the samples through the program
-# and the snapshot through DuckDB, Polars and pyarrow, the metrics through Prometheus' parser (Python packages
+# and the snapshots through DuckDB, Polars and pyarrow, the metrics through Prometheus' parser (Python packages
 # go to target/python).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,10 +30,13 @@ code=0
     --metrics-file "$work/tsumiage.prom" >"$work/out" || code=$?
 cat "$work/out"
 [ "$code" -eq 2 ] || { echo "nightly on the samples ended with $code, expected 2" >&2; exit 1; }
+"$target/debug/tsumiage" nightly --inbox samples/union/inbox --data "$work/data-union" --on 2026-05-01 >"$work/out-union"
 
 if python_ready; then
-    snapshot="$(tail -n 1 "$work/out" | cut -d ' ' -f 3-)"
-    "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
+    for out in "$work/out" "$work/out-union"; do
+        snapshot="$(tail -n 1 "$out" | cut -d ' ' -f 3-)"
+        "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
+    done
     "$venv/bin/python" tests/interop/check_metrics.py "$work/tsumiage.prom" "$code"
 elif [ "${CI:-}" = true ]; then
     echo "the interop tests need Python 3 with venv and the packages of $requirements" >&2

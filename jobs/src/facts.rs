@@ -1,12 +1,13 @@
 //! Which facts a resolve sees, and in what order they apply (domain 3): pure functions of the ledger's
 //! file entries and the archive's events.
 
-use crate::stack::FileOrder;
 use crate::stack::unit::LeftOut;
+use crate::stack::{FileOrder, Inheritance, StackRules};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tsumiage_pipeline::events::{Event, Withdrawals};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger};
-use tsumiage_schemas::{Month, MonthRange};
+use tsumiage_schemas::{Code, Month, MonthRange, Severity, Spec};
 
 /// At most so many months are published by default (contract, `--months`).
 const DEFAULT_MONTHS: i32 = 36;
@@ -76,6 +77,22 @@ impl<'a> KnownFiles<'a> {
         let earliest = Month(last.0 - DEFAULT_MONTHS + 1);
         let first = first_movement.map_or(last, |day| day.month().max(earliest).min(last));
         Some(MonthRange { first, last })
+    }
+
+    /// How the facts of these files are stacked.
+    pub fn rules(&self, spec: &Spec, inheritance: Inheritance) -> StackRules {
+        let mut senders = vec![None; self.orders.len()];
+        for file in &self.files {
+            if let Some(sender) = usize::try_from(file.seq).ok().and_then(|seq| senders.get_mut(seq)) {
+                sender.clone_from(&file.sender_insurer_no);
+            }
+        }
+        StackRules {
+            orders: Arc::new(self.orders.clone()),
+            senders: Arc::new(senders),
+            refuse_wrong_sender: spec.catalogue.severity(Code::S12) == Severity::Error,
+            inheritance,
+        }
     }
 
     /// Files by their number in the ledger.

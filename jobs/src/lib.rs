@@ -5,6 +5,7 @@ pub mod error_lists;
 pub mod facts;
 pub mod publish;
 pub mod published;
+pub mod registry;
 pub mod report;
 pub mod resolve;
 pub mod settings;

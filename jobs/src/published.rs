@@ -1,9 +1,9 @@
-//! Reading a published snapshot back: its tables as DataFusion tables, its files' standings.
+//! Reading a published snapshot back: its tables as DataFusion tables, its files' standings, who is whose member.
 
 use crate::publish::explain::table_infos;
 use crate::publish::snapshot::Snapshot;
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use tsumiage_pipeline::disk::{DiskError, io};
-use tsumiage_schemas::Spec;
+use tsumiage_schemas::{Day, Spec};
 use url::Url;
 
 /// How a file stands by the `files` table of a snapshot.
@@ -21,6 +21,8 @@ use url::Url;
 pub struct Standing {
     /// Records rejected by reader or stacking.
     pub rejected: i64,
+    /// Accepted records with a warning of reader or stacking.
+    pub warned: i64,
     /// `accepted`, `partly_rejected`, `rejected`, `withdrawn`.
     pub status: String,
 }
@@ -37,23 +39,74 @@ impl Standing {
 /// # Errors
 /// The table cannot be read.
 pub fn file_standings(snapshot: &Snapshot) -> Result<BTreeMap<String, Standing>, DiskError> {
-    let path = snapshot.path.join("files/files.parquet");
-    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(&path, e);
-    let file = File::open(&path).map_err(io(&path))?;
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(|e| invalid(&e))?;
     let mut standings = BTreeMap::new();
-    for batch in reader {
-        let batch = batch.map_err(|e| invalid(&e))?;
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| invalid(&"not a files table"));
+    each_batch(&snapshot.path.join("files/files.parquet"), |column, rows| {
         let (ids, status) = (column("file_id")?.as_string::<i32>(), column("status")?.as_string::<i32>());
         let rejected = column("rejected")?.as_primitive::<Int64Type>();
-        for row in 0..batch.num_rows() {
-            let standing = Standing { rejected: rejected.value(row), status: status.value(row).to_owned() };
+        let warned = column("warned")?.as_primitive::<Int64Type>();
+        for row in 0..rows {
+            let (rejected, warned) = (rejected.value(row), warned.value(row));
+            let standing = Standing { rejected, warned, status: status.value(row).to_owned() };
             standings.insert(ids.value(row).to_owned(), standing);
         }
-    }
+        Ok(())
+    })?;
     Ok(standings)
+}
+
+/// A row of the `memberships` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Union or city.
+    pub union_no: String,
+    /// Municipality or ward.
+    pub member_no: String,
+    /// First day.
+    pub from: Day,
+    /// Last day, `None` = open.
+    pub to: Option<Day>,
+}
+
+/// The memberships of a snapshot, by union, member and first day.
+///
+/// # Errors
+/// The table cannot be read.
+pub fn memberships(snapshot: &Snapshot) -> Result<Vec<Membership>, DiskError> {
+    let mut found = Vec::new();
+    each_batch(&snapshot.path.join("memberships/memberships.parquet"), |column, rows| {
+        let text = |name: &str| Ok::<_, DiskError>(column(name)?.as_string::<i32>());
+        let day = |name: &str| Ok::<_, DiskError>(column(name)?.as_primitive::<Date32Type>());
+        let (union_no, member_no) = (text("union_no")?, text("member_no")?);
+        let (from, to) = (day("valid_from")?, day("valid_to")?);
+        found.extend((0..rows).map(|row| Membership {
+            union_no: union_no.value(row).to_owned(),
+            member_no: member_no.value(row).to_owned(),
+            from: Day(from.value(row)),
+            to: to.is_valid(row).then(|| Day(to.value(row))),
+        }));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// A column of a batch by name.
+type Columns<'a> = dyn Fn(&str) -> Result<&'a ArrayRef, DiskError> + 'a;
+
+/// Hands the batches of a table's file to `read`, with their numbers of rows.
+fn each_batch(
+    path: &Path,
+    mut read: impl FnMut(&Columns<'_>, usize) -> Result<(), DiskError>,
+) -> Result<(), DiskError> {
+    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
+    let file = File::open(path).map_err(io(path))?;
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(|e| invalid(&e))?;
+    for batch in reader {
+        let batch = batch.map_err(|e| invalid(&e))?;
+        let no_column = |name: &str| invalid(&format!("has no column {name}"));
+        read(&|name| batch.column_by_name(name).ok_or_else(|| no_column(name)), batch.num_rows())?;
+    }
+    Ok(())
 }
 
 /// A session that knows the tables of a snapshot by name. `recipient_month` has the column `month`, the

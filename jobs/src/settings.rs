@@ -33,6 +33,8 @@ pub struct Settings {
     pub partitions: usize,
     /// Rows of a batch.
     pub batch_rows: usize,
+    /// Most runs of the ledger that are merged at once; more are sorted.
+    pub merged_runs: usize,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             threads: 0,
             partitions: 1,
             batch_rows: 8_192,
+            merged_runs: 128,
         }
     }
 }
@@ -54,7 +57,8 @@ const HEAD: &str = "\
 # Settings of this data folder. Edit them, then run `tsumiage resolve`.
 # inheritance: \"arrival\" or \"lazy\"; months: e.g. \"2026-04..2026-10\" (absent: the newest 36);
 # profile: \"strict\" or \"lenient\"; layouts: a folder of layouts, codes and rules (absent: those built in);
-# memory_mib (at least 128), threads (0 = all cores), partitions, batch_rows: speed only, never results.
+# memory_mib (at least 128), threads (0 = all cores), partitions, batch_rows, merged_runs: speed only,
+# never results.
 ";
 
 const NAME: &str = "settings.toml";
@@ -88,6 +92,7 @@ impl Settings {
             Settings { memory_mib: ..128, .. } => Some("memory_mib must be at least 128"),
             Settings { partitions: 0 | 257.., .. } => Some("partitions must be 1 to 256"),
             Settings { batch_rows: 0 | 1_000_001.., .. } => Some("batch_rows must be 1 to 1000000"),
+            Settings { merged_runs: 0 | 193.., .. } => Some("merged_runs must be 1 to 192"),
             Settings { threads: 1_025.., .. } => Some("threads must be 0 to 1024"),
             _ => None,
         }

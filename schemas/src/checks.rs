@@ -108,7 +108,7 @@ pub fn check_layout(kind: RecordKind, layout: &Layout) -> Result<(), DataError> 
     if stacked.len() > MASK_BYTES as usize * 8 {
         return fault(0, "more than 128 stacked items".to_owned());
     }
-    // The fold takes the first stacked item for the movement reason, which is never inherited.
+    // The timeline takes the first stacked item for the movement reason.
     if kind == RecordKind::RecipientMovement && stacked.first().is_none_or(|i| i.name != "movement_reason") {
         return fault(0, "movement_reason must be the first item behind the key".to_owned());
     }
@@ -167,6 +167,8 @@ mod tests {
             tables::fact_schema(&spec, FactTable::Recipient),
             tables::recipient_month_schema(&spec),
             tables::recipient_history_schema(&spec),
+            tables::municipal_limits_schema(&spec),
+            tables::special_benefits_schema(&spec),
         ];
         let is_item = |name: &str| spec.layouts.values().any(|layout| layout.column(name).is_some());
         for field in schemas.iter().flat_map(|schema| schema.fields()) {

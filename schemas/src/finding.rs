@@ -178,19 +178,27 @@ impl Catalogue {
     }
 
     /// The Japanese and English message of a fault; `label_ja` is the item's Japanese label, `item` is
-    /// empty where the record or file is meant. A `detail` without an item that is a key of the details,
-    /// or `key:value`, is put into words; any other is a value as sent.
+    /// empty where the record or file is meant. A `detail` that is a key of the details, or `key:value`, is
+    /// put into words; any other is a value as sent. So is that of an item, unless stacking found it.
     pub fn messages(&self, code: Code, item: &str, label_ja: &str, detail: &str) -> (String, String) {
         let entry = self.entry(code);
         let (key, value) = detail.split_once(':').unwrap_or((detail, ""));
-        let (detail_ja, detail_en) = match self.details.get(key).filter(|_| item.is_empty()) {
-            Some(text) => (text.ja.replace("{value}", value), text.en.replace("{value}", value)),
+        let may_be_words = item.is_empty() || code >= Code::S01; // stacking reads no texts
+        let (detail_ja, detail_en) = match self.details.get(key).filter(|_| may_be_words) {
+            Some(text) => (with_value(&text.ja, value), with_value(&text.en, value)),
             None => (detail.to_owned(), detail.to_owned()),
         };
         let (label_ja, item) =
             if item.is_empty() { ("レコード", "the record") } else { (label_ja, item) };
         (filled(&entry.message_ja, label_ja, &detail_ja), filled(&entry.message_en, item, &detail_en))
     }
+}
+
+/// The text of a detail with its value (`{value}`) or the parts of it between commas (`{1}`, `{2}`, `{3}`).
+fn with_value(text: &str, value: &str) -> String {
+    let parts = ["{1}", "{2}", "{3}"].into_iter().zip(value.split(','));
+    let text = parts.fold(text.to_owned(), |text, (place, part)| text.replace(place, part));
+    text.replace("{value}", value)
 }
 
 impl CatalogueEntry {
@@ -233,6 +241,12 @@ mod tests {
     use crate::sources::Sources;
 
     #[test]
+    fn a_value_is_put_in_whole_or_in_parts() {
+        assert_eq!(with_value("{2} of {1}; {value}", "a,b"), "b of a; a,b");
+        assert_eq!(with_value("record {value}", "2,\"{1}\""), "record 2,\"{1}\"", "a value as sent");
+    }
+
+    #[test]
     fn a_later_file_changes_what_it_names() {
         let own = Sources::embedded();
         let base: Vec<SourceText<'_>> = own.each("findings.csv").collect();
@@ -252,6 +266,7 @@ mod tests {
             )
         );
         assert!(catalogue.messages(Code::R04, "sex", "性別", "zip").1.contains("(zip)"), "a value as sent");
+        assert!(catalogue.messages(Code::S09, "sex", "性別", "zip:8").1.contains("(a ZIP 8)"), "stacking");
         for (more, line, column) in [
             ("code,severity\nF03,warning\nX01,error\n", 3, Some((1, "code".to_owned()))),
             ("code,severity\nF03,grave\n", 2, Some((2, "severity".to_owned()))),

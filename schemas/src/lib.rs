@@ -12,6 +12,8 @@ pub mod day;
 pub mod finding;
 pub mod holder;
 pub mod layout;
+pub mod membership;
+pub mod notes;
 pub mod record;
 pub mod rules;
 pub mod sources;

@@ -2,12 +2,13 @@
 //! folder").
 //!
 //! Promise: column names are item names; the Japanese label, item number, kind and code table of
-//! every item stand in its field metadata; dates and months are `Date32`, integers `Int32`, counts and
+//! every item stand in its field metadata, a note where a label is not enough; dates and months are `Date32`, integers `Int32`, counts and
 //! record numbers `Int64`, everything else plain `Utf8`.
 
 use crate::checks::IDENTITY;
-use crate::layout::{Item, Kind};
-use crate::record::FactTable;
+use crate::layout::{Item, Kind, Layout};
+use crate::notes::described;
+use crate::record::{FactTable, RecordKind};
 use crate::spec::Spec;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashMap;
@@ -96,18 +97,22 @@ pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Fields of the items of 5311 from `movement_date` on, without `insured_no`, as in the published tables.
-fn published_items(spec: &Spec) -> impl Iterator<Item = Field> {
-    let from = spec.movement().column("movement_date").unwrap_or(0);
-    spec.movement().items[from..].iter().filter(|item| item.name != "insured_no").map(item_field)
+/// Fields of a layout's items from `movement_date` on, without `insured_no`, as in the published tables.
+fn published_items(layout: &Layout) -> impl Iterator<Item = Field> {
+    let from = layout.column("movement_date").unwrap_or(0);
+    layout.items[from..].iter().filter(|item| item.name != "insured_no").map(item_field)
+}
+
+/// The field of an item under another name; a plain column if the layout has no such item.
+fn item_as(layout: &Layout, item: &str, name: &str) -> Field {
+    match layout.items.iter().find(|known| known.name == item) {
+        Some(item) => item_field(item).with_name(name),
+        None => own_field(name, name, DataType::Utf8),
+    }
 }
 
 fn insured_no(spec: &Spec) -> Field {
-    let layout = spec.movement();
-    layout.column("insured_no").map_or_else(
-        || own_field("insured_no", "被保険者番号", DataType::Utf8),
-        |column| item_field(&layout.items[column]),
-    )
+    item_as(spec.movement(), "insured_no", "insured_no")
 }
 
 /// `recipient_month`: one row per recipient effective in the service month.
@@ -119,7 +124,7 @@ pub fn recipient_month_schema(spec: &Spec) -> SchemaRef {
         own_field("holder_name", "保有者名", Utf8),
         insured_no(spec),
     ];
-    fields.extend(published_items(spec));
+    fields.extend(published_items(spec.movement()));
     fields.extend([
         own_field("file_id", "ファイルID", Utf8),
         own_field("record_no", "レコード番号", Int64),
@@ -133,7 +138,7 @@ pub fn recipient_month_schema(spec: &Spec) -> SchemaRef {
         own_field("certification_covers_month", "認定有効期間がサービス提供月を含む", Boolean),
         own_field("covering_movement_date", "認定有効期間がサービス提供月を含む最終の異動年月日", Date32),
     ]);
-    Arc::new(Schema::new(fields))
+    described("recipient_month", fields)
 }
 
 /// `recipient_history`: one row per live record of a stream.
@@ -144,10 +149,10 @@ pub fn recipient_history_schema(spec: &Spec) -> SchemaRef {
         own_field("holder_name", "保有者名", Utf8),
         insured_no(spec),
     ];
-    fields.extend(published_items(spec));
+    fields.extend(published_items(spec.movement()));
     fields.extend([
-        own_field("valid_from", "有効開始日", Date32),
-        own_field("valid_to", "有効終了日", Date32),
+        own_field("valid_from", "適用期間の初日", Date32),
+        own_field("valid_to", "適用期間の最終日", Date32),
         own_field("from_month", "最初のサービス提供月", Date32),
         own_field("to_month", "最後のサービス提供月", Date32),
         own_field("file_id", "ファイルID", Utf8),
@@ -156,43 +161,86 @@ pub fn recipient_history_schema(spec: &Spec) -> SchemaRef {
         own_field("last_correction_date", "最終訂正年月日", Date32),
         own_field("corrections", "訂正回数", Int32),
     ]);
-    Arc::new(Schema::new(fields))
+    described("recipient_history", fields)
+}
+
+/// What a row of the registry's tables ends with: its first and last day (null = open) and its record.
+fn period_and_record() -> [Field; 4] {
+    [
+        own_field("valid_from", "適用期間の初日", DataType::Date32),
+        own_field("valid_to", "適用期間の最終日", DataType::Date32),
+        own_field("file_id", "ファイルID", DataType::Utf8),
+        own_field("record_no", "レコード番号", DataType::Int64),
+    ]
+}
+
+/// `insurers`: one row per insurer and period (5411).
+pub fn insurers_schema(spec: &Spec) -> SchemaRef {
+    let layout = spec.layout(RecordKind::InsurerMovement);
+    let items = ["insurer_no", "insurer_name", "insurer_type"].map(|name| item_as(layout, name, name));
+    described("insurers", items.into_iter().chain(period_and_record()))
+}
+
+/// `memberships`: one row per member and time in a union or city (5711).
+pub fn memberships_schema(spec: &Spec) -> SchemaRef {
+    let layout = spec.layout(RecordKind::UnionMembershipMovement);
+    let items = [("insurer_no", "union_no"), ("member_insurer_no", "member_no")];
+    let items = items.map(|(item, name)| item_as(layout, item, name));
+    described("memberships", items.into_iter().chain(period_and_record()))
+}
+
+/// `municipal_limits`: one row per insurer, care level, service type and period (5511).
+pub fn municipal_limits_schema(spec: &Spec) -> SchemaRef {
+    let items = published_items(spec.layout(RecordKind::MunicipalLimitMovement));
+    described("municipal_limits", items.chain(period_and_record()))
+}
+
+/// `special_benefits`: one row per insurer, service and period (5611).
+pub fn special_benefits_schema(spec: &Spec) -> SchemaRef {
+    let items = published_items(spec.layout(RecordKind::SpecialBenefitMovement));
+    described("special_benefits", items.chain(period_and_record()))
 }
 
 /// `files`: one row per distinct file.
 pub fn files_schema() -> SchemaRef {
     use DataType::{Date32, Int64, Utf8};
-    Arc::new(Schema::new(vec![
-        own_field("file_id", "ファイルID（SHA-256）", Utf8),
-        own_field("name", "ファイル名", Utf8),
-        own_field("data_type", "データ種別", Utf8),
-        own_field("sender_no", "送付元番号", Utf8),
-        own_field("processing_month", "処理対象年月", Date32),
-        own_field("taken_in_on", "取込日", Date32),
-        own_field("records", "レコード件数", Int64),
-        own_field("accepted", "受付件数", Int64),
-        own_field("rejected", "エラー件数", Int64),
-        own_field("warned", "警告件数", Int64),
-        own_field("status", "状態", Utf8),
-    ]))
+    described(
+        "files",
+        [
+            own_field("file_id", "ファイルID（SHA-256）", Utf8),
+            own_field("name", "ファイル名", Utf8),
+            own_field("data_type", "データ種別", Utf8),
+            own_field("sender_no", "送付元番号", Utf8),
+            own_field("processing_month", "処理対象年月", Date32),
+            own_field("taken_in_on", "取込日", Date32),
+            own_field("records", "レコード件数", Int64),
+            own_field("accepted", "受付件数", Int64),
+            own_field("rejected", "エラー件数", Int64),
+            own_field("warned", "警告件数", Int64),
+            own_field("status", "状態", Utf8),
+        ],
+    )
 }
 
 /// `findings`: one row per finding.
 pub fn findings_schema() -> SchemaRef {
     use DataType::{Date32, Int64, Utf8};
-    Arc::new(Schema::new(vec![
-        own_field("file_id", "ファイルID", Utf8),
-        own_field("file_name", "ファイル名", Utf8),
-        own_field("sender_no", "送付元番号", Utf8),
-        own_field("record_no", "レコード番号", Int64),
-        own_field("insurer_no", "証記載保険者番号", Utf8),
-        own_field("insured_no", "被保険者番号", Utf8),
-        own_field("movement_date", "異動年月日", Date32),
-        own_field("severity", "重要度", Utf8),
-        own_field("code", "コード", Utf8),
-        own_field("item", "項目", Utf8),
-        own_field("count", "件数", Int64),
-        own_field("message_ja", "メッセージ", Utf8),
-        own_field("message_en", "メッセージ（英語）", Utf8),
-    ]))
+    described(
+        "findings",
+        [
+            own_field("file_id", "ファイルID", Utf8),
+            own_field("file_name", "ファイル名", Utf8),
+            own_field("sender_no", "送付元番号", Utf8),
+            own_field("record_no", "レコード番号", Int64),
+            own_field("insurer_no", "証記載保険者番号", Utf8),
+            own_field("insured_no", "被保険者番号", Utf8),
+            own_field("movement_date", "異動年月日", Date32),
+            own_field("severity", "重要度", Utf8),
+            own_field("code", "コード", Utf8),
+            own_field("item", "項目", Utf8),
+            own_field("count", "件数", Int64),
+            own_field("message_ja", "メッセージ", Utf8),
+            own_field("message_en", "メッセージ（英語）", Utf8),
+        ],
+    )
 }

@@ -27,7 +27,7 @@ fn messages() -> Vec<(String, String, String)> {
         let (ja, en) = spec.catalogue.messages(*code, "care_level", "要介護状態区分コード", "");
         messages.push((format!("{code} without detail"), ja, en));
         for key in detail_keys() {
-            let (ja, en) = spec.catalogue.messages(*code, "", "", &format!("{key}:77"));
+            let (ja, en) = spec.catalogue.messages(*code, "", "", &format!("{key}:77,78,79"));
             messages.push((format!("{code} {key}"), ja, en));
         }
     }

@@ -7,6 +7,7 @@ column names, Arrow types, Japanese labels and sort order against the contract a
 repository; runs views.sql in DuckDB. Prints one line per table; exits 1 with one line per difference.
 """
 
+import datetime
 import hashlib
 import os
 import sys
@@ -182,6 +183,59 @@ def check_table(report, snapshot, table, file_order):
     return f"{table}: {base['rows']} rows, {len(files)} files, {len(schema)} columns ({texts} text), equal in all three"
 
 
+def check_holders(report, con):
+    """The look-up of holders against the table of memberships."""
+    def holder(macro, *asked):
+        return con.execute(f"SELECT {macro}(?, ?)", asked).fetchone()[0]
+
+    rows = con.execute("SELECT union_no, member_no, valid_from, valid_to FROM memberships ORDER BY ALL").fetchall()
+    starts = {(member_no, first) for _, member_no, first, _ in rows}
+    for macro in ("holder_on", '"保有者照会"'):
+        for union_no, member_no, first, last in rows:
+            for day in (first, last or first):
+                found = holder(macro, member_no, day)
+                report.expect(found == union_no, f"views.sql: {macro} of {member_no} on {day} is {found}")
+            after = last and last + datetime.timedelta(days=1)
+            if after and (member_no, after) not in starts:
+                found = holder(macro, member_no, after)
+                report.expect(found == member_no, f"views.sql: {macro} of {member_no} on {after} is {found}")
+        found = holder(macro, "999999", datetime.date(2026, 7, 1))
+        report.expect(found == "999999", f"views.sql: {macro} of nobody's member is {found}")
+
+
+# Rows of people with the union that has their insurer number as member on the movement date (of an end: the
+# day before), and with the insurer's record that holds on the month's last day, else the earliest.
+PEOPLE_AND_REGISTRY = """
+WITH people AS (
+  SELECT *, movement_date - CASE movement_type WHEN '3' THEN 1 ELSE 0 END AS day FROM recipient_month
+)
+SELECT p.service_month, p.insured_no, p.holder_no, p.holder_name,
+       coalesce(m.union_no, p.insurer_no) AS found_no, i.insurer_name AS found_name
+FROM people p
+LEFT JOIN memberships m
+  ON m.member_no = p.insurer_no AND m.valid_from <= p.day AND coalesce(m.valid_to, p.day) >= p.day
+LEFT JOIN insurers i ON i.insurer_no = p.holder_no
+QUALIFY row_number() OVER (
+  PARTITION BY p.service_month, p.holder_no, p.insured_no, m.union_no
+  ORDER BY coalesce(i.valid_from <= last_day(p.service_month), true) DESC,
+           CASE WHEN i.valid_from <= last_day(p.service_month) THEN i.valid_from END DESC NULLS LAST,
+           i.valid_from
+) = 1
+"""
+
+
+def check_people_and_registry(report, con):
+    """Holder and name of every row of people, joined anew from memberships and insurers; how many of a union."""
+    rows = con.execute(PEOPLE_AND_REGISTRY).fetchall()
+    count = con.execute("SELECT count(*) FROM recipient_month").fetchone()[0]
+    report.expect(len(rows) == count, f"{count} rows of people, {len(rows)} joined with memberships and insurers")
+    for month, insured_no, holder_no, name, found_no, found_name in rows:
+        same = (holder_no, name) == (found_no, found_name)
+        report.expect(same, f"{insured_no} in {month}: {holder_no} {name}, by the registry {found_no} {found_name}")
+    unions = {union_no for (union_no,) in con.execute("SELECT union_no FROM memberships").fetchall()}
+    return sum(1 for row in rows if row[2] in unions)
+
+
 def check_views(report, snapshot):
     """views.sql runs from inside the snapshot and every view can be selected."""
     os.chdir(snapshot)
@@ -208,7 +262,13 @@ def check_views(report, snapshot):
             report.expect(len(found) == 1, f"views.sql: {macro}{asked} finds {len(found)} rows")
         nobody = con.execute(f"SELECT * FROM {macro}('999999', '9999999999', DATE '2026-07-01')").fetchall()
         report.expect(not nobody, f"views.sql: {macro} finds somebody who is not there")
-    return f"views.sql: {len(views)} views: {', '.join(views)}; {len(keys)} claims looked up both ways"
+    # Whose people they are: of a union's member inside and after its time, else the insurer itself.
+    check_holders(report, con)
+    of_unions = check_people_and_registry(report, con)
+    return (
+        f"views.sql: {len(views)} views: {', '.join(views)}; {len(keys)} claims looked up both ways;"
+        f" {of_unions} rows of people joined with their union"
+    )
 
 
 def main():

@@ -6,31 +6,56 @@ Written from the contract and the layout of recipient movements, not from what t
 import csv
 from pathlib import Path
 
-LAYOUT = Path(__file__).resolve().parents[2] / "schemas/data/layouts/5311-recipient-movement.csv"
+LAYOUTS = Path(__file__).resolve().parents[2] / "schemas/data/layouts"
 
-TABLES = ["recipient_month", "recipient_history", "files", "findings"]
+REGISTRY = {
+    "insurers": "5411-insurer-movement.csv",
+    "memberships": "5711-union-membership-movement.csv",
+    "municipal_limits": "5511-municipal-limit-movement.csv",
+    "special_benefits": "5611-special-benefit-movement.csv",
+}
+
+TABLES = ["recipient_month", "recipient_history", "files", "findings", *REGISTRY]
 
 SORTED_BY = {
     "recipient_month": ["holder_no", "insured_no", "movement_date"],
     "recipient_history": ["holder_no", "insured_no", "movement_date"],
     "files": ["processing_month", "taken_in_on", "name", "file_id"],
     "findings": ["file_id", "record_no", "code", "item"],  # file_id: the file's place in `files`
+    "insurers": ["insurer_no", "valid_from"],
+    "memberships": ["union_no", "member_no", "valid_from"],
+    "municipal_limits": ["insurer_no", "care_level", "service_type", "valid_from"],
+    "special_benefits": ["insurer_no", "service_code", "valid_from"],
 }
 
 TEXT, DATE, INT32, INT64, BOOL = "string", "date32[day]", "int32", "int64", "bool"
 TYPES = {"date": DATE, "month": DATE, "integer": INT32}  # every other kind is text
 
 
-def layout():
-    """(name, Japanese label, Arrow type) of the items of 5311 from movement_date on."""
-    with LAYOUT.open(encoding="utf-8", newline="") as lines:
+def layout(file="5311-recipient-movement.csv"):
+    """(name, Japanese label, Arrow type) of the items of a layout from movement_date on."""
+    with (LAYOUTS / file).open(encoding="utf-8", newline="") as lines:
         items = [(row["name"], row["name_ja"], TYPES.get(row["kind"], TEXT)) for row in csv.DictReader(lines)]
     first = [name for name, _, _ in items].index("movement_date")
     return items[first:]
 
 
+def registry_schema(table):
+    """The same of a table of insurers, unions and what municipalities have of their own."""
+    items = layout(REGISTRY[table])
+    if table == "insurers":
+        items = [item for item in items if item[0] in ("insurer_no", "insurer_name", "insurer_type")]
+    if table == "memberships":
+        names = {"insurer_no": "union_no", "member_insurer_no": "member_no"}
+        items = [(names[name], label, kind) for name, label, kind in items if name in names]
+    period = {"valid_from": DATE, "valid_to": DATE, "file_id": TEXT, "record_no": INT64}
+    return {name: kind for name, _, kind in items} | period, {name: label for name, label, _ in items}
+
+
 def schema(table):
     """({column: Arrow type} in order, {item: Japanese label}) of a table."""
+    if table in REGISTRY:
+        return registry_schema(table)
     labels = {name: label for name, label, _ in layout()}
     items = {name: kind for name, _, kind in layout() if name != "insured_no"}
     holder = {"holder_no": TEXT, "holder_name": TEXT, "insured_no": TEXT}

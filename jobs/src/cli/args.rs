@@ -193,7 +193,7 @@ pub enum Command {
     Withdraw(WithdrawArgs),
     /// Ledger and snapshot again from the archive alone
     Rebuild(Reporting),
-    /// One person: every record, what changed, which record gave every item
+    /// One person: every record, what changed, which record gave every item; or the insurance card on a day
     Timeline(TimelineArgs),
     /// Findings of a snapshot
     Findings(FindingsArgs),
@@ -247,6 +247,9 @@ pub struct TimelineArgs {
     /// Only under this holder [default: every holder that knows the number]
     #[arg(long, value_name = "NO")]
     pub holder: Option<String>,
+    /// What the insurance card (被保険者証) shows on this day, instead of the records
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub on_day: Option<Day>,
 }
 
 /// `findings`.
@@ -311,6 +314,9 @@ pub struct SynthArgs {
     /// Insurers
     #[arg(long, value_name = "K", default_value_t = 40)]
     pub insurers: u32,
+    /// The insurers are the members of one union (広域連合) that sends for them; people move between them
+    #[arg(long)]
+    pub union: bool,
     /// Seed: the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,

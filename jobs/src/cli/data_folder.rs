@@ -119,6 +119,7 @@ impl DataFolder {
             memory_bytes: self.settings.memory_mib << 20,
             partitions: self.settings.partitions,
             batch_rows: self.settings.batch_rows,
+            merged_runs: self.settings.merged_runs,
             temp: self.path.join("temp"),
         }
     }

@@ -4,7 +4,7 @@
 use super::args::{Common, Intake, Reporting};
 use super::console::Console;
 use super::data_folder::{Busy, DataFolder};
-use super::summary::Refused;
+use super::summary::Stacked;
 use super::taking_in::{Arriving, taken_in};
 use super::{Exit, Usage, one_line, summary};
 use crate::publish::snapshot::Snapshots;
@@ -156,8 +156,8 @@ fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>
             let resolved = resolved(job, folder, &ledger, &snapshots, &request, run, console)?;
             let standings = file_standings(&resolved.snapshot)?;
             run.standings(&outcomes, &standings);
-            let refused = Refused::of(&outcomes, &ledger, &standings);
-            summary::resolved(&resolved, refused, console);
+            let stacked = Stacked::of(&outcomes, &ledger, &standings);
+            summary::resolved(&resolved, stacked, console);
             let given = if matches!(job.input, Input::Again(_)) { &[] } else { &outcomes[..] };
             let exit = exit_of(given, &standings, console);
             return Ok(End { exit, resolved: Some(resolved) });

@@ -9,7 +9,7 @@ use super::args::{Common, Format};
 use super::console::Console;
 use super::data_folder::DataFolder;
 use crate::publish::snapshot::{Snapshot, Snapshots};
-use crate::published::{Standing, file_standings};
+use crate::published::{Membership, Standing, file_standings, memberships};
 use crate::settings::Settings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,7 @@ struct Status<'a> {
     missing_senders: Vec<Missing<'a>>,
     ledger: LedgerSize,
     latest: Option<Latest<'a>>,
+    unions: Vec<Union>,
     /// Number of snapshots.
     snapshots: usize,
     settings: &'a Settings,
@@ -98,6 +99,16 @@ struct Latest<'a> {
     last_month: Option<Month>,
 }
 
+/// A union or designated city of that snapshot.
+#[derive(Serialize)]
+struct Union {
+    union_no: String,
+    /// Members whose membership has no end.
+    members: BTreeSet<String>,
+    /// Newest first day in or out of a member.
+    newest_change: Day,
+}
+
 /// Prints files per processing month, which months are closed, what is rejected or withdrawn, the newest
 /// snapshot, who sent for the month before but not for an open one, and the settings.
 pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
@@ -107,6 +118,7 @@ pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
     let events = events::read(&folder.path)?;
     let latest = snapshots.latest_id().map(|id| snapshots.find(&id)).transpose()?;
     let standings = latest.as_ref().map(file_standings).transpose()?.unwrap_or_default();
+    let unions = unions(latest.as_ref().map(memberships).transpose()?.unwrap_or_default());
     let (closings, withdrawals) = (Closings::of(&events), Withdrawals::of(&events, None));
     let files: Vec<&FileEntry> = ledger.files().collect();
     let processing_months = months(&files, &closings, &standings);
@@ -121,6 +133,7 @@ pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
         processing_months,
         ledger: LedgerSize { commits: ledger.commits(), insurers: ledger.runs().len() },
         latest: latest.as_ref().map(latest_of),
+        unions,
         snapshots: snapshots.list()?.len(),
         settings: &folder.settings,
     };
@@ -161,6 +174,21 @@ fn latest_of(snapshot: &Snapshot) -> Latest<'_> {
         first_month: options.first_month,
         last_month: options.last_month,
     }
+}
+
+/// Unions by number, from memberships by union.
+fn unions(memberships: Vec<Membership>) -> Vec<Union> {
+    let mut unions: Vec<Union> = Vec::new();
+    for Membership { union_no, member_no, from, to } in memberships {
+        let change = to.map_or(from, |last| Day(last.0 + 1));
+        if unions.last().is_none_or(|union| union.union_no != union_no) {
+            unions.push(Union { union_no, members: BTreeSet::new(), newest_change: change });
+        }
+        let Some(union) = unions.last_mut() else { continue }; // one was pushed above if there was none
+        union.members.extend(to.is_none().then_some(member_no));
+        union.newest_change = union.newest_change.max(change);
+    }
+    unions
 }
 
 /// Files and records per processing month, newest last; files without a valid month come first.
@@ -223,4 +251,28 @@ fn csv(months: &[MonthRow]) -> anyhow::Result<String> {
         writer.serialize(row)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_left_is_none_and_its_first_day_out_is_a_change() {
+        let membership = |union_no: &str, member_no: &str, from, to: Option<i32>| Membership {
+            union_no: union_no.to_owned(),
+            member_no: member_no.to_owned(),
+            from: Day(from),
+            to: to.map(Day),
+        };
+        let found = unions(vec![
+            membership("1", "11", 10, Some(19)),
+            membership("1", "12", 10, None),
+            membership("2", "21", 5, Some(8)),
+        ]);
+        let told: Vec<_> = found.iter().map(|union| (&*union.union_no, union.members.len())).collect();
+        assert_eq!(told, [("1", 1), ("2", 0)], "the second has no members left");
+        let changes: Vec<i32> = found.iter().map(|union| union.newest_change.0).collect();
+        assert_eq!(changes, [20, 9]);
+    }
 }

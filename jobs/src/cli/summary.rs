@@ -9,6 +9,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::FileOutcome;
+use tsumiage_pipeline::tally::Tally;
+use tsumiage_schemas::Code;
 
 /// What became of the files of a run.
 pub fn taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
@@ -39,30 +41,51 @@ pub fn taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
     ));
 }
 
-/// Records that stacking refused.
+/// How many records there are of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct Records {
     /// Of the files that this run read.
     pub of_run: i64,
     /// Of all files the snapshot knows.
     pub of_all: i64,
 }
 
-impl Refused {
+/// What stacking did to records, as the table `files` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stacked {
+    /// Refused by it.
+    pub refused: Records,
+    /// Accepted by it with a warning, its own or the reader's.
+    pub warned: Records,
+}
+
+impl Stacked {
     /// Counts them, given how the snapshot's files stand.
-    pub fn of(outcomes: &[FileOutcome], ledger: &Ledger, standings: &BTreeMap<String, Standing>) -> Refused {
-        let refused =
-            |file_id: &str, rejected: i64| standings.get(file_id).map_or(0, |s| s.refused(rejected));
-        let read = outcomes.iter().filter(|o| !o.duplicate);
-        Refused {
-            of_run: read.map(|o| refused(&o.file_id, o.rejected)).sum(),
-            of_all: ledger.files().map(|file| refused(&file.arrival.file_id, file.rejected)).sum(),
-        }
+    pub fn of(outcomes: &[FileOutcome], ledger: &Ledger, standings: &BTreeMap<String, Standing>) -> Stacked {
+        let count = |of: &dyn Fn(&Standing, i64) -> i64| {
+            let one = |file_id: &str, rejected: i64| standings.get(file_id).map_or(0, |s| of(s, rejected));
+            let read = outcomes.iter().filter(|o| !o.duplicate);
+            Records {
+                of_run: read.map(|o| one(&o.file_id, o.rejected)).sum(),
+                of_all: ledger.files().map(|file| one(&file.arrival.file_id, file.rejected)).sum(),
+            }
+        };
+        Stacked { refused: count(&Standing::refused), warned: count(&|standing, _| standing.warned) }
     }
 }
 
+/// Rows of the snapshot's findings by code, in one line; a code stands once, whatever its severities.
+fn by_code(findings: &Tally) -> String {
+    let mut rows: BTreeMap<Code, u64> = BTreeMap::new();
+    for entry in findings.entries() {
+        *rows.entry(entry.code).or_default() += entry.rows;
+    }
+    let each: Vec<String> = rows.iter().map(|(code, rows)| format!("{code} {rows}")).collect();
+    if each.is_empty() { "none".to_owned() } else { each.join(", ") }
+}
+
 /// What resolving came to.
-pub fn resolved(resolved: &Resolved, refused: Refused, console: &Console<'_>) {
+pub fn resolved(resolved: &Resolved, Stacked { refused, warned }: Stacked, console: &Console<'_>) {
     let manifest = &resolved.snapshot.manifest;
     let stats = &resolved.stats;
     if console.json {
@@ -73,14 +96,18 @@ pub fn resolved(resolved: &Resolved, refused: Refused, console: &Console<'_>) {
             ..stats.clone()
         };
         return console.event(&json!({
-            "event": "resolved", "new": resolved.is_new, "stats": stats, "refused": refused,
+            "event": "resolved", "new": resolved.is_new, "stats": stats, "refused": refused, "warned": warned,
+            "findings": manifest.findings_by_code,
         }));
     }
-    let Refused { of_run, of_all } = refused;
-    let stacking =
-        format!("stacking   {of_run} records refused of this run's files, {of_all} of all files\n");
+    let stacking = format!(
+        "stacking   {} records refused, {} warned of this run's files; {} refused, {} warned of all files\n",
+        refused.of_run, warned.of_run, refused.of_all, warned.of_all
+    );
+    let findings = format!("findings   {}\n", by_code(&manifest.findings_by_code));
     if !resolved.is_new && stats.facts == 0 {
-        return console.report(&format!("resolve    nothing changed, {} stands\n{stacking}", manifest.id));
+        return console
+            .report(&format!("resolve    nothing changed, {} stands\n{stacking}{findings}", manifest.id));
     }
     let (facts, rows) = (stats.facts as i64, stats.month_rows as i64);
     let table = |name: &str| manifest.tables.get(name).map_or(0, |t| t.rows);
@@ -89,7 +116,7 @@ pub fn resolved(resolved: &Resolved, refused: Refused, console: &Console<'_>) {
          \u{20} stack    {:.2} s busy, {} records/s\n\
          \u{20} publish  {:.2} s busy, {} rows/s\n\
          {stacking}\
-         publish    {} months, {} rows; history {} rows, findings {}\n",
+         publish    {} months, {} rows; history {} rows, findings {}\n{findings}",
         stats.streams,
         facts,
         stats.wall_seconds,

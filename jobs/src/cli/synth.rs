@@ -24,6 +24,7 @@ pub fn synth(common: &Common, args: &SynthArgs, console: &Console<'_>) -> anyhow
         movements: args.movements,
         corrections: !args.clean,
         errors_every: args.errors_every,
+        union: args.union,
         ..SynthOptions::default()
     };
     let begun = Instant::now();

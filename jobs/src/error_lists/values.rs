@@ -1,7 +1,8 @@
 //! The value as sent that a finding is about, read from the archived bytes.
 //!
 //! Promise: one walk over a file serves all its findings, since they come by record number; where the
-//! item's place in the record is not certain, the value is blank, never another's.
+//! item's place in the record is not certain, the value is blank, never another's. Of items that repeat the
+//! reader noted the place; stacking did not, so there it is the one whose value the message names (S09, S15).
 
 use super::rows::FindingRow;
 use std::collections::BTreeMap;
@@ -104,7 +105,12 @@ impl<'s> Values<'s> {
             return Ok(at(layout));
         }
         let first = layout.items.len() - repeating.len();
-        let column = self.offset(row, record_no)?.and_then(|offset| column_at(records, offset));
+        let column = if row.code >= Code::S01 {
+            let behind = repeating.iter().position(|item| item.name == row.item).unwrap_or_default();
+            named_column(records, (first + behind..records.columns()).step_by(repeating.len()), row)
+        } else {
+            self.offset(row, record_no)?.and_then(|offset| column_at(records, offset))
+        };
         Ok(match column.and_then(|column| column.checked_sub(first).map(|behind| (column, behind))) {
             Some((column, behind)) => Place::Pair(column, behind / repeating.len() + 1),
             None => Place::Unknown,
@@ -145,6 +151,33 @@ fn read_places(spec: &Spec, data: &Path) -> Result<Places, DiskError> {
         })?;
     }
     Ok(places)
+}
+
+/// The first of these columns whose number the finding's message names; none if it names several numbers of
+/// them.
+fn named_column(
+    records: &Records<'_>,
+    columns: impl Iterator<Item = usize>,
+    row: &FindingRow<'_>,
+) -> Option<usize> {
+    let named: Vec<&str> = row.message_ja.split(|c: char| !c.is_ascii_digit()).collect();
+    let mut found: Option<(usize, &str)> = None;
+    for column in columns {
+        let sent = records.content(column);
+        let sent = std::str::from_utf8(&sent).unwrap_or_default().trim();
+        let Some(no) = named.iter().find(|no| !no.is_empty() && is_number(sent, no)) else { continue };
+        match found {
+            None => found = Some((column, no)),
+            Some((_, other)) if other == *no => {}
+            Some(_) => return None,
+        }
+    }
+    found.map(|(column, _)| column)
+}
+
+/// Whether a text is an insurer number, which may be padded to eight digits (domain 1).
+fn is_number(sent: &str, no: &str) -> bool {
+    sent == no || (sent.len() == 8 && sent.strip_prefix("00") == Some(no))
 }
 
 /// The column of the record that begins at an offset of the file.

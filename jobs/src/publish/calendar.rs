@@ -18,6 +18,8 @@ pub struct Live {
     pub date: Day,
     /// 終了
     pub is_end: bool,
+    /// Day from which it is cut off (domain 4).
+    pub cut_off: Option<Day>,
     /// Certification start, filled in.
     pub certified_from: Option<Day>,
     /// Certification end, filled in.
@@ -27,6 +29,11 @@ pub struct Live {
 }
 
 impl Live {
+    /// Whether it is out of force in a month: cut off when the month begins.
+    fn is_out_of_force(&self, month: Month) -> bool {
+        self.cut_off.is_some_and(|cut| cut <= month.first_day())
+    }
+
     /// Whether its certification covers any day of a month.
     fn covers(&self, month: Month) -> bool {
         self.certified_from.is_some_and(|from| {
@@ -132,6 +139,32 @@ pub enum Remark {
         /// First day of its certification.
         from: Day,
     },
+    /// S13: out of force because its holder or membership ended.
+    CutOff {
+        /// Row of the record.
+        row: u32,
+    },
+}
+
+impl Remark {
+    /// Row of the record it is about.
+    pub fn row(&self) -> u32 {
+        match self {
+            Remark::NotCovered { row, .. }
+            | Remark::CertifiedEarlier { row, .. }
+            | Remark::CutOff { row } => *row,
+        }
+    }
+
+    /// The same about the record in another row.
+    pub fn at(mut self, at: u32) -> Remark {
+        match &mut self {
+            Remark::NotCovered { row, .. }
+            | Remark::CertifiedEarlier { row, .. }
+            | Remark::CutOff { row } => *row = at,
+        }
+        self
+    }
 }
 
 /// Everything a chunk of streams says about the months published.
@@ -160,6 +193,7 @@ impl<'a> Calendar<'a> {
         self.certified_earlier(first);
         for at in 0..live.len() {
             self.spans.push(span(live, at));
+            self.remarks.extend(cut_off(live, at));
         }
         let mut uncovered: Vec<(u32, Vec<Month>)> = Vec::new();
         let mut after = 0; // live records dated up to the month's last day
@@ -170,7 +204,7 @@ impl<'a> Calendar<'a> {
             }
             let up_to_first_day =
                 live[..after].iter().rposition(|r| r.date <= first_day).map_or(0, |at| at + 1);
-            let Some(at) = in_force(live, after, first_day) else { continue };
+            let Some(at) = in_force(live, after, month) else { continue };
             let record = &live[at];
             let dated_in = live[..after].iter().rev().take_while(|r| r.date >= first_day).count();
             let rows = &mut self.months[index];
@@ -178,7 +212,8 @@ impl<'a> Calendar<'a> {
             rows.movements.push(dated_in as i32);
             rows.ended.push(record.is_end);
             let on_first_day = up_to_first_day.checked_sub(1).map(|at| &live[at]);
-            rows.first_day.push(on_first_day.filter(|r| !r.is_end).map_or(NONE, |r| r.row));
+            let on_first_day = on_first_day.filter(|r| !r.is_end && !r.is_out_of_force(month));
+            rows.first_day.push(on_first_day.map_or(NONE, |r| r.row));
             rows.heaviest.push(heaviest(
                 on_first_day,
                 &live[after - dated_in..after],
@@ -209,15 +244,29 @@ impl<'a> Calendar<'a> {
     }
 }
 
-/// The record of the month's row: the last of those dated up to its last day, unless it is an end on or
-/// before the first day or an end with nothing but ends before it.
-fn in_force(live: &[Live], after: usize, first_day: Day) -> Option<usize> {
+/// The record of the month's row: the last of those dated up to its last day, unless it is out of force, an
+/// end on or before the first day, or an end with nothing but ends before it.
+fn in_force(live: &[Live], after: usize, month: Month) -> Option<usize> {
     let at = after.checked_sub(1)?;
+    if live[at].is_out_of_force(month) {
+        return None;
+    }
     if !live[at].is_end {
         return Some(at);
     }
-    let effective = live[at].date > first_day && live[..at].iter().any(|r| !r.is_end);
+    let effective = live[at].date > month.first_day() && live[..at].iter().any(|r| !r.is_end);
     effective.then_some(at)
+}
+
+/// S13: a record that is no end and would be in force in some month if it were not cut off. Of the months in
+/// which it is out of force the first decides: later ones have no fewer records after it.
+fn cut_off(live: &[Live], at: usize) -> Option<Remark> {
+    let record = &live[at];
+    let from = record.cut_off.filter(|_| !record.is_end)?;
+    let first_out = if from == from.month().first_day() { from.month() } else { from.month().next() };
+    let month = first_out.max(record.date.month());
+    let in_force = live.get(at + 1).is_none_or(|next| next.date > month.last_day());
+    in_force.then_some(Remark::CutOff { row: record.row })
 }
 
 /// The heaviest level among the record in force on the first day and those dated in the month.
@@ -239,17 +288,19 @@ fn span(live: &[Live], at: usize) -> Span {
     let record = &live[at];
     let next = live.get(at + 1);
     let month = record.date.month();
-    let last_month = next.map(|next| Month(next.date.month().0 - 1));
+    let last_before_next = next.map(|next| Month(next.date.month().0 - 1));
+    // A month is out of force if it begins when the record is cut off.
+    let last_in_force = record.cut_off.map(|cut| Day(cut.0 - 1).month());
+    let last_month = last_before_next.into_iter().chain(last_in_force).min();
     let valid_to = match next {
         Some(next) => Some(Day(next.date.0 - 1)),
         None if record.is_end => Some(record.date),
-        None => None,
+        None => record.cut_off.map(|cut| Day(cut.0 - 1).max(record.date)),
     };
-    let superseded_within_month = last_month.is_some_and(|last| last < month);
-    let (from_month, to_month) = if superseded_within_month {
+    let (from_month, to_month) = if last_month.is_some_and(|last| last < month) {
         (None, None)
     } else if record.is_end {
-        let effective = in_force(live, at + 1, month.first_day()).map(|_| month);
+        let effective = in_force(live, at + 1, month).map(|_| month);
         (effective, effective)
     } else {
         (Some(month), last_month)
@@ -266,6 +317,7 @@ mod tests {
             row,
             date: date.parse().unwrap(),
             is_end,
+            cut_off: None,
             certified_from: None,
             certified_to: None,
             level: None,
@@ -307,6 +359,46 @@ mod tests {
         ] {
             (record.certified_from, record.certified_to) = (from, to);
             assert_eq!(record.covers(june), covers, "{from:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_out_of_force_from_the_next_month() {
+        let range: MonthRange = "2026-04..2026-08".parse().unwrap();
+        let limits = vec![Vec::new(); range.len()];
+        let cut = |row: u32, date: &str, cut_off: &str| Live {
+            cut_off: Some(cut_off.parse().unwrap()),
+            ..live(row, date, false)
+        };
+        // Stream, row of each month, (valid_to, from_month, to_month) of the first record, rows of S13.
+        type Case = (Vec<Live>, [usize; 5], &'static str, &'static [u32]);
+        let first = || cut(1, "2026-04-10", "2026-06-15");
+        let cases: [Case; 6] = [
+            (vec![first()], [1, 1, 1, 0, 0], "2026-06-14 2026-04 2026-06", &[1]),
+            (vec![cut(1, "2026-04-10", "2026-06-01")], [1, 1, 0, 0, 0], "2026-05-31 2026-04 2026-05", &[1]),
+            (vec![first(), live(2, "2026-06-20", true)], [1, 1, 2, 0, 0], "2026-06-19 2026-04 2026-05", &[]),
+            (vec![first(), live(2, "2026-07-20", false)], [1, 1, 1, 2, 2], "2026-07-19 2026-04 2026-06", &[]),
+            (
+                vec![first(), live(2, "2026-08-20", false)],
+                [1, 1, 1, 0, 2],
+                "2026-08-19 2026-04 2026-06",
+                &[1],
+            ),
+            (vec![cut(1, "2026-06-20", "2026-06-15")], [0, 0, 1, 0, 0], "2026-06-20 2026-06 2026-06", &[1]),
+        ];
+        for (stream, expected, span_of_first, warned) in cases {
+            let mut calendar = Calendar::new(range, &limits);
+            calendar.stream(&stream);
+            let row = |m: &MonthRows| m.rows.first().map_or(0, |&row| row as usize);
+            assert_eq!(calendar.months.iter().map(row).collect::<Vec<_>>(), expected, "{stream:?}");
+            let span = calendar.spans[0];
+            let text = |month: Option<Month>| month.map(|m| m.to_string()).unwrap_or_default();
+            let valid_to = span.valid_to.map(|day| day.to_string()).unwrap_or_default();
+            let found = format!("{valid_to} {} {}", text(span.from_month), text(span.to_month));
+            assert_eq!(found, span_of_first, "{stream:?}");
+            let cut = |r: &Remark| matches!(r, Remark::CutOff { .. }).then_some(r.row());
+            let cut: Vec<u32> = calendar.remarks.iter().filter_map(cut).collect();
+            assert_eq!(cut, warned, "{stream:?}");
         }
     }
 

@@ -20,6 +20,7 @@ pub fn dictionary_schema() -> SchemaRef {
         text("type"),
         text("item_no"),
         text("codes"),
+        text("note"),
     ]))
 }
 
@@ -39,7 +40,7 @@ fn type_name(data_type: &DataType) -> &'static str {
 /// Arrow refuses a column.
 pub fn dictionary(tables: &[TableInfo]) -> Result<RecordBatch, ArrowError> {
     let mut positions = Vec::new();
-    let mut texts: [Vec<Option<String>>; 6] = Default::default();
+    let mut texts: [Vec<Option<String>>; 7] = Default::default();
     for table in tables {
         for (at, field) in table.schema.fields().iter().enumerate() {
             positions.push(at as i32 + 1);
@@ -51,16 +52,18 @@ pub fn dictionary(tables: &[TableInfo]) -> Result<RecordBatch, ArrowError> {
                 Some(type_name(field.data_type()).to_owned()),
                 about("item_no"),
                 about("codes"),
+                about("note"),
             ];
             for (column, value) in texts.iter_mut().zip(row) {
                 column.push(value);
             }
         }
     }
-    let [table, column, label, kind, item, codes] =
+    let [table, column, label, kind, item, codes, note] =
         texts.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
     let positions: ArrayRef = Arc::new(Int32Array::from(positions));
-    RecordBatch::try_new(dictionary_schema(), vec![table, positions, column, label, kind, item, codes])
+    let columns = vec![table, positions, column, label, kind, item, codes, note];
+    RecordBatch::try_new(dictionary_schema(), columns)
 }
 
 /// The text of `data_dictionary.md`.
@@ -68,7 +71,8 @@ pub fn dictionary_md(tables: &[TableInfo], spec: &Spec) -> String {
     let mut text = String::from(
         "# Data dictionary\n\n\
          Plain Parquet. Dates and months are `date` (months: their first day), not set is null, text is as sent.\n\
-         `item_no` is the item's number in layout 5311; `codes` names a table below.\n",
+         `item_no` is the item's number in the layout of its table's records; `codes` names a table below;\n\
+         `note` is there for what this program derives.\n",
     );
     for table in tables {
         let _ = write!(
@@ -76,17 +80,18 @@ pub fn dictionary_md(tables: &[TableInfo], spec: &Spec) -> String {
             "\n## {} ({})\n\n{}\n\n`{}`\n\n",
             table.name, table.name_ja, table.about, table.glob
         );
-        text.push_str("| column | 項目 | type | item_no | codes |\n|---|---|---|---|---|\n");
+        text.push_str("| column | 項目 | type | item_no | codes | note |\n|---|---|---|---|---|---|\n");
         for field in table.schema.fields() {
             let about = |key: &str| field.metadata().get(key).map_or("", String::as_str);
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} |",
                 field.name(),
                 about("label_ja"),
                 type_name(field.data_type()),
                 about("item_no"),
-                about("codes")
+                about("codes"),
+                about("note")
             );
         }
     }

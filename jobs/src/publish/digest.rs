@@ -1,17 +1,18 @@
 //! `rows_digest`: a digest of a table's values that does not depend on encoding, file cuts or row order.
 //!
 //! Definition: every row is hashed by chaining XXH3-64 over its cells, the hash so far being the seed of
-//! the next; cells of the columns that both recipient tables share come first, then the others, each
-//! group in schema order. A null cell chains the single byte 0; any other cell chains the byte 1 and its
+//! the next; cells of the columns that a month's row takes over from the history come first, then
+//! [`OWN_MONTH_COLUMNS`], each group in schema order. A null cell chains the single byte 0; any other cell chains the byte 1 and its
 //! little-endian value or its text. The digest is `<rows>-<sum of the row hashes in 128 bits, hex>`.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Columns both recipient tables share besides the items; items are shared too.
-pub const OWN_MONTH_COLUMNS: [&str; 9] = [
+/// Columns whose values a row of `recipient_month` has of its own; the others are those of the history.
+pub const OWN_MONTH_COLUMNS: [&str; 10] = [
     "service_month",
+    "holder_name",
     "movements_in_month",
     "ended_in_month",
     "first_day_insurer_no",

@@ -6,7 +6,8 @@ use super::table_file::{PublishedFile, TableFile, TableLayout};
 use super::views::{TableInfo, views_sql};
 use tsumiage_schemas::Spec;
 use tsumiage_schemas::tables::{
-    files_schema, findings_schema, recipient_history_schema, recipient_month_schema,
+    files_schema, findings_schema, insurers_schema, memberships_schema, municipal_limits_schema,
+    recipient_history_schema, recipient_month_schema, special_benefits_schema,
 };
 
 /// The published tables, described.
@@ -40,6 +41,38 @@ pub fn table_infos(spec: &Spec) -> Vec<TableInfo> {
             glob: "findings/*.parquet",
             schema: findings_schema(),
         },
+        TableInfo {
+            name: "insurers",
+            name_ja: "保険者",
+            about: "One row per insurer, union or designated city and the days on which a record holds \
+                    (保険者・広域連合・政令市の適用期間ごとに一行).",
+            glob: "insurers/*.parquet",
+            schema: insurers_schema(spec),
+        },
+        TableInfo {
+            name: "memberships",
+            name_ja: "構成市町村",
+            about: "One row per municipality or ward and time in a union or designated city \
+                    (広域連合・政令市に属する期間ごとに一行).",
+            glob: "memberships/*.parquet",
+            schema: memberships_schema(spec),
+        },
+        TableInfo {
+            name: "municipal_limits",
+            name_ja: "市町村固有",
+            about: "One row per limit that a municipality has of its own and the days on which it holds \
+                    (市町村固有の支給限度基準額の適用期間ごとに一行).",
+            glob: "municipal_limits/*.parquet",
+            schema: municipal_limits_schema(spec),
+        },
+        TableInfo {
+            name: "special_benefits",
+            name_ja: "市町村特別給付",
+            about: "One row per special benefit of a municipality and the days on which it holds \
+                    (市町村特別給付の適用期間ごとに一行).",
+            glob: "special_benefits/*.parquet",
+            schema: special_benefits_schema(spec),
+        },
     ]
 }
 
@@ -58,4 +91,44 @@ pub fn explanations(building: &Building, spec: &Spec) -> anyhow::Result<Vec<Publ
         write_text(building, "data_dictionary.md", &dictionary_md(&tables, spec))?,
         write_text(building, "views.sql", &views_sql(&tables))?,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_column_has_a_label_of_its_own() {
+        for table in table_infos(&Spec::embedded().unwrap()) {
+            let mut labels = BTreeSet::new();
+            for field in table.schema.fields() {
+                let label = field.metadata().get("label_ja");
+                assert!(label.is_some_and(|label| labels.insert(label)), "{}.{}", table.name, field.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_derived_column_has_a_note() {
+        for table in table_infos(&Spec::embedded().unwrap()) {
+            for field in table.schema.fields() {
+                let about = |key: &str| field.metadata().get(key).map(String::as_str).unwrap_or_default();
+                let here = format!("{}.{}", table.name, field.name());
+                assert!(!about("item_no").is_empty() || !about("note").is_empty(), "{here} has no note");
+                assert!(!about("note").contains(['|', '\n']), "{here} breaks the dictionary's table");
+            }
+        }
+    }
+
+    #[test]
+    fn a_period_has_the_same_labels_in_every_table() {
+        for table in table_infos(&Spec::embedded().unwrap()) {
+            for (name, label) in [("valid_from", "適用期間の初日"), ("valid_to", "適用期間の最終日")]
+            {
+                let Ok(field) = table.schema.field_with_name(name) else { continue };
+                assert_eq!(field.metadata()["label_ja"], label, "{}.{name}", table.name);
+            }
+        }
+    }
 }

@@ -8,7 +8,8 @@ use super::calendar::Remark;
 use super::table_file::{PublishedFile, TableFile, TableLayout};
 use crate::publish::digest::RowsDigest;
 use crate::stack::cut::CHUNK_ROWS;
-use crate::stack::fold::{State, flag};
+use crate::stack::details::Details;
+use crate::stack::fact::{State, flag};
 use crate::stack::gather::{column, masks};
 use crate::stack::scan::{LedgerRuns, Run};
 use arrow::array::{Array, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder};
@@ -223,6 +224,7 @@ pub fn stacking_findings(
     stacked: &RecordBatch,
     remarks: &[Remark],
     spec: &Spec,
+    details: &Details<'_>,
 ) -> anyhow::Result<Vec<(usize, Finding)>> {
     let mut found = Vec::new();
     let outcome =
@@ -238,26 +240,31 @@ pub fn stacking_findings(
         (flag::S04, Code::S04),
         (flag::S05, Code::S05),
         (flag::S06, Code::S06),
+        (flag::S07, Code::S07),
+        (flag::S12, Code::S12),
     ];
     let finding = Describe { stacked, spec };
     for row in 0..stacked.num_rows() {
         for (bit, code) in codes.iter().filter(|(bit, _)| flags.value(row) & bit != 0) {
             debug_assert!(*bit > flag::S03 || states.value(row) == State::Refused as u8);
-            found.push((row, finding.at(row, *code, None, finding.date(row))));
+            found.push((row, finding.at(row, *code, None, details.of(*code, stacked, row))));
         }
         let mask = stale(row);
         if mask != 0 {
             for (at, item) in items.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1) {
                 debug_assert!(at > 0, "the movement reason is never inherited");
-                found.push((row, finding.at(row, Code::S11, Some(item.name.clone()), finding.date(row))));
+                let detail = details.of(Code::S11, stacked, row);
+                found.push((row, finding.at(row, Code::S11, Some(item.name.clone()), detail)));
             }
         }
     }
     for remark in remarks {
         let (row, code, detail) = match remark {
-            Remark::NotCovered { row, months } => (*row as usize, Code::S10, spans(months)),
-            Remark::CertifiedEarlier { row, from } => (*row as usize, Code::S14, from.to_string()),
+            Remark::NotCovered { row, months } => (row, Code::S10, spans(months)),
+            Remark::CertifiedEarlier { row, from } => (row, Code::S14, from.to_string()),
+            Remark::CutOff { row } => (row, Code::S13, details.cut_off(stacked, *row as usize)),
         };
+        let row = *row as usize;
         found.push((row, finding.at(row, code, None, detail)));
     }
     Ok(found)
@@ -269,19 +276,19 @@ struct Describe<'a> {
 }
 
 impl Describe<'_> {
-    fn date(&self, row: usize) -> String {
-        Day(self.stacked.column(column::DATE).as_primitive::<Date32Type>().value(row)).to_string()
+    fn text(&self, at: usize, row: usize) -> Option<String> {
+        let texts = self.stacked.column(at).as_string::<i32>();
+        texts.is_valid(row).then(|| texts.value(row).to_owned())
     }
 
     fn at(&self, row: usize, code: Code, item: Option<String>, detail: String) -> Finding {
-        let text = |at: usize| Some(self.stacked.column(at).as_string::<i32>().value(row).to_owned());
         Finding {
             code,
             severity: self.spec.catalogue.severity(code),
             record_no: Some(self.stacked.column(column::RECORD_NO).as_primitive::<Int64Type>().value(row)),
             byte_offset: None,
-            insurer_no: text(column::INSURER),
-            insured_no: text(column::INSURED),
+            insurer_no: self.text(column::INSURER, row),
+            insured_no: self.text(column::INSURED, row),
             movement_date: Some(Day(self
                 .stacked
                 .column(column::DATE)
@@ -316,24 +323,29 @@ pub struct FileCounts {
     pub warned: i64,
 }
 
-/// Counts refused and warned records of a chunk per file.
-///
-/// # Errors
-/// The chunk is not a stacked one.
-pub fn count_by_file(
-    stacked: &RecordBatch,
-    findings: &[(usize, Finding)],
-    counts: &mut [FileCounts],
-) -> anyhow::Result<()> {
-    let states = stacked.column_by_name("state").ok_or_else(|| anyhow::anyhow!("not a stacked chunk"))?;
-    let states = states.as_primitive::<UInt8Type>();
-    let seqs = stacked.column(column::FILE_SEQ).as_primitive::<Int32Type>();
+/// Which rows of a chunk have a warning of reader or stacking.
+pub fn warned_rows(stacked: &RecordBatch, findings: &[(usize, Finding)]) -> Vec<bool> {
     let warned = stacked.column(column::WARNED).as_boolean();
     let mut warned: Vec<bool> = (0..stacked.num_rows()).map(|row| warned.value(row)).collect();
     for (row, finding) in findings {
         warned[*row] |= finding.severity == Severity::Warning;
     }
-    for (row, warned) in warned.into_iter().enumerate() {
+    warned
+}
+
+/// Counts refused and warned records of a chunk per file; `warned` from [`warned_rows`].
+///
+/// # Errors
+/// The chunk is not a stacked one.
+pub fn count_by_file(
+    stacked: &RecordBatch,
+    warned: &[bool],
+    counts: &mut [FileCounts],
+) -> anyhow::Result<()> {
+    let states = stacked.column_by_name("state").ok_or_else(|| anyhow::anyhow!("not a stacked chunk"))?;
+    let states = states.as_primitive::<UInt8Type>();
+    let seqs = stacked.column(column::FILE_SEQ).as_primitive::<Int32Type>();
+    for (row, &warned) in warned.iter().enumerate() {
         let Some(count) = usize::try_from(seqs.value(row)).ok().and_then(|seq| counts.get_mut(seq)) else {
             continue;
         };

@@ -1,8 +1,11 @@
 //! Publishing: from stacked chunks to an immutable snapshot.
 //!
-//! * `calendar` live records to service months (pure), `tables` Arrow columns of it
+//! * `calendar` live records to service months (pure), `tables` Arrow columns of it, `named` those that the
+//!   registry gives
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
-//! * `recipients` the writers of one unit, `findings` the findings table, `files` the files table
+//! * `recipients` the writers of one holder, `holders` a unit's chunks holder by holder
+//! * `findings` the findings table, `unregistered` its S08, `files` the files table
+//! * `registry` the tables of insurers, unions and what municipalities have of their own
 //! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
 //! * `explain`, `dictionary`, `views` what explains the tables to people
 //!
@@ -15,9 +18,13 @@ pub mod digest;
 pub mod explain;
 pub mod files;
 pub mod findings;
+pub mod holders;
+mod named;
 pub mod recipients;
+pub mod registry;
 pub mod snapshot;
 pub mod table_file;
 pub mod tables;
+pub mod unregistered;
 pub mod verify;
 pub mod views;

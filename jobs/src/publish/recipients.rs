@@ -1,4 +1,4 @@
-//! The recipient tables of one unit: one history file and one file per service month.
+//! The recipient tables of one holder: one history file and one file per service month.
 //!
 //! Promise: a file is written only if it has rows; months are written on all cores, each by itself, so
 //! that threads cannot change bytes.
@@ -11,31 +11,36 @@ use std::path::Path;
 use tsumiage_pipeline::disk::DiskError;
 use tsumiage_schemas::Month;
 
-/// Writers of one unit.
-pub struct UnitFiles<'a> {
+/// Writers of one holder.
+pub struct HolderFiles<'a> {
     root: &'a Path,
-    unit: String,
+    holder_no: String,
     context: &'a Context<'a>,
     history: Option<TableFile>,
     months: Vec<Option<TableFile>>,
 }
 
-/// What a unit published.
+/// What holders published.
 #[derive(Debug, Default)]
-pub struct UnitPublished {
-    /// Its files.
+pub struct HolderPublished {
+    /// Their files.
     pub files: Vec<PublishedFile>,
-    /// Digest of its rows of `recipient_history`.
+    /// Digest of their rows of `recipient_history`.
     pub history: RowsDigest,
-    /// Digest of its rows of `recipient_month`.
+    /// Digest of their rows of `recipient_month`.
     pub months: RowsDigest,
 }
 
-impl<'a> UnitFiles<'a> {
-    /// Writers for a unit, below a snapshot folder.
-    pub fn new(root: &'a Path, unit: &str, context: &'a Context<'a>) -> UnitFiles<'a> {
+impl<'a> HolderFiles<'a> {
+    /// Writers for a holder, below a snapshot folder.
+    pub fn new(root: &'a Path, holder_no: &str, context: &'a Context<'a>) -> HolderFiles<'a> {
         let months = context.range.months().map(|_| None).collect();
-        UnitFiles { root, unit: unit.to_owned(), context, history: None, months }
+        HolderFiles { root, holder_no: holder_no.to_owned(), context, history: None, months }
+    }
+
+    /// Whose rows these are.
+    pub fn holder_no(&self) -> &str {
+        &self.holder_no
     }
 
     /// Writes a chunk.
@@ -43,7 +48,7 @@ impl<'a> UnitFiles<'a> {
     /// # Errors
     /// A file cannot be written.
     pub fn write(&mut self, chunk: &ChunkTables<'_>) -> Result<(), DiskError> {
-        let (root, unit) = (self.root, &self.unit);
+        let (root, holder_no) = (self.root, &self.holder_no);
         let context = self.context;
         if chunk.history.num_rows() == 0 {
             return Ok(());
@@ -51,14 +56,14 @@ impl<'a> UnitFiles<'a> {
         let history = &mut self.history;
         let months = &mut self.months;
         let write_history = || {
-            let relative = format!("recipient_history/{unit}.parquet");
+            let relative = format!("recipient_history/{holder_no}.parquet");
             open(history, root, &relative, context.history)?.write_digested(&chunk.history)
         };
         let write_months = || {
             months.par_iter_mut().enumerate().try_for_each(|(index, file)| {
                 let batch = chunk.month(index).map_err(|e| DiskError::invalid(root, e))?;
                 let Some((batch, hashes)) = batch else { return Ok(()) };
-                let relative = month_path(Month(context.range.first.0 + index as i32), unit);
+                let relative = month_path(Month(context.range.first.0 + index as i32), holder_no);
                 let file = open(file, root, &relative, context.month)?;
                 file.digest.add_hashes(&hashes);
                 file.write(&batch)
@@ -68,12 +73,12 @@ impl<'a> UnitFiles<'a> {
         a.and(b)
     }
 
-    /// Ends the unit's files.
+    /// Ends the holder's files.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn finish(self) -> Result<UnitPublished, DiskError> {
-        let mut published = UnitPublished::default();
+    pub fn finish(self) -> Result<HolderPublished, DiskError> {
+        let mut published = HolderPublished::default();
         let open = self.months.into_iter().flatten().collect::<Vec<_>>();
         let months: Result<Vec<_>, DiskError> = open.into_par_iter().map(TableFile::finish).collect();
         for (file, digest) in months? {
@@ -89,9 +94,18 @@ impl<'a> UnitFiles<'a> {
     }
 }
 
-/// Path of a unit's rows of a month below the snapshot.
-pub fn month_path(month: Month, unit: &str) -> String {
-    format!("recipient_month/month={month}/{unit}.parquet")
+impl HolderPublished {
+    /// Takes over what another holder published.
+    pub fn add(&mut self, other: HolderPublished) {
+        self.files.extend(other.files);
+        self.history.merge(other.history);
+        self.months.merge(other.months);
+    }
+}
+
+/// Path of a holder's rows of a month below the snapshot.
+pub fn month_path(month: Month, holder_no: &str) -> String {
+    format!("recipient_month/month={month}/{holder_no}.parquet")
 }
 
 fn open<'f>(

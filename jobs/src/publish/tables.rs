@@ -4,7 +4,9 @@
 
 use super::calendar::{Calendar, Levels, Live, MonthRows, NONE, Remark};
 use super::digest::{OWN_MONTH_COLUMNS, chain};
-use crate::stack::fold::State;
+use super::named::{holder_names, units_of_rows};
+use crate::registry::{MunicipalLimits, Names};
+use crate::stack::fact::{Change, State};
 use crate::stack::gather::{column, stream_ends};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, RecordBatch, StringArray, UInt32Array,
@@ -26,6 +28,10 @@ pub struct Context<'a> {
     pub limits: &'a [Vec<Option<(i32, i32)>>],
     /// File ids by file number.
     pub file_ids: &'a [String],
+    /// Names of the holders.
+    pub names: &'a Names,
+    /// Limits that municipalities have of their own.
+    pub municipal: &'a MunicipalLimits,
     /// Schema of `recipient_history`.
     pub history: &'a SchemaRef,
     /// Schema of `recipient_month`.
@@ -68,10 +74,9 @@ pub fn chunk_tables<'a>(
     Ok(ChunkTables { history, shared, months: calendar.months, remarks, streams, context })
 }
 
-fn at_chunk_row(mut remark: Remark, live_rows: &[u32]) -> Remark {
-    let (Remark::NotCovered { row, .. } | Remark::CertifiedEarlier { row, .. }) = &mut remark;
-    *row = live_rows[*row as usize];
-    remark
+fn at_chunk_row(remark: Remark, live_rows: &[u32]) -> Remark {
+    let row = live_rows[remark.row() as usize];
+    remark.at(row)
 }
 
 /// Adds the chunk's streams and tells how many; a `Live::row` is a place in `live_rows`, the row of the
@@ -89,6 +94,7 @@ fn add_streams(
         found.ok_or_else(|| ArrowError::SchemaError(format!("item {name} is missing")))
     };
     let (from, to) = (date_item("certification_start_date")?, date_item("certification_end_date")?);
+    let cut_off = date_item("cut_off")?;
     let levels = stacked.column_by_name("care_level").map(|c| c.as_string::<i32>());
     let levels = levels.ok_or_else(|| ArrowError::SchemaError("item care_level is missing".to_owned()))?;
     let day = |column: &Date32Array, row: usize| column.is_valid(row).then(|| Day(column.value(row)));
@@ -104,7 +110,9 @@ fn add_streams(
             stream.push(Live {
                 row: at as u32,
                 date: Day(dates.value(row)),
-                is_end: types.value(row) == "3",
+                is_end: Change::of(false, types.value(row).as_bytes().first().copied().unwrap_or_default())
+                    == Change::End,
+                cut_off: day(cut_off, row),
                 certified_from: day(from, row),
                 certified_to: day(to, row),
                 level: levels.is_valid(row).then(|| context.levels.level(levels.value(row))).flatten(),
@@ -135,6 +143,11 @@ fn history(
             "from_month" => Err(dates(&|s| first_of(s.from_month))),
             "to_month" => Err(dates(&|s| first_of(s.to_month))),
             "file_id" => Err(file_ids(stacked, live_rows, context)),
+            "holder_name" => {
+                let holders = stacked.column(column::HOLDER).as_string();
+                let dates = stacked.column(column::DATE).as_primitive::<Date32Type>();
+                Err(holder_names(context.names, holders, live_rows, |row| Day(dates.value(row as usize))))
+            }
             "valid_from" => Ok("movement_date"),
             "movement_type" => Ok("change_type"),
             other => Ok(other),
@@ -147,7 +160,6 @@ fn history(
                 }
                 Some(values) if all_live => Arc::clone(values),
                 Some(values) => take(values, &rows, None)?,
-                // Not known yet, such as the holder's name before its 5411 came.
                 None => new_null_array(field.data_type(), live_rows.len()),
             },
         });
@@ -162,9 +174,14 @@ fn file_ids(stacked: &RecordBatch, live_rows: &[u32], context: &Context<'_>) -> 
     Arc::new(live_rows.iter().map(id).collect::<StringArray>())
 }
 
+/// Whether a column of a month has values of its own.
+fn is_own(name: &str) -> bool {
+    OWN_MONTH_COLUMNS.contains(&name)
+}
+
 fn shared_hashes(history: &RecordBatch, context: &Context<'_>) -> Vec<u64> {
     let mut hashes = vec![0; history.num_rows()];
-    for field in context.month.fields() {
+    for field in context.month.fields().iter().filter(|field| !is_own(field.name())) {
         if let Some(values) = history.column_by_name(field.name()) {
             chain(&mut hashes, values);
         }
@@ -189,17 +206,17 @@ impl ChunkTables<'_> {
         let mut hashes: Vec<u64> = rows.rows.iter().map(|&row| self.shared[row as usize]).collect();
         let mut columns = Vec::with_capacity(context.month.fields().len());
         for field in context.month.fields() {
-            let values: ArrayRef = match self.history.column_by_name(field.name()) {
-                Some(values) if values.null_count() == values.len() => {
-                    new_null_array(field.data_type(), rows.rows.len())
-                }
-                Some(values) => take(values, &take_rows, None)?,
-                None => self.own_column(field.name(), month, index, rows)?,
-            };
-            if OWN_MONTH_COLUMNS.contains(&field.name().as_str()) {
+            let name = field.name().as_str();
+            if is_own(name) {
+                let values = self.own_column(name, month, index, rows)?;
                 chain(&mut hashes, &values);
+                columns.push(values);
+                continue;
             }
-            columns.push(values);
+            columns.push(match self.history.column_by_name(name) {
+                Some(values) if values.null_count() < values.len() => take(values, &take_rows, None)?,
+                _ => new_null_array(field.data_type(), rows.rows.len()),
+            });
         }
         Ok(Some((RecordBatch::try_new(SchemaRef::clone(context.month), columns)?, hashes)))
     }
@@ -211,10 +228,12 @@ impl ChunkTables<'_> {
         index: usize,
         rows: &MonthRows,
     ) -> Result<ArrayRef, ArrowError> {
-        let limits = &self.context.limits[index];
-        let units = |level: &Option<u16>| level.and_then(|l| limits[usize::from(l)]).map(|(_, units)| units);
         Ok(match name {
             "service_month" => Arc::new(Date32Array::from_value(month.first_day().0, rows.rows.len())),
+            "holder_name" => {
+                let last_day = month.last_day();
+                holder_names(self.context.names, self.holders(), &rows.rows, |_| last_day)
+            }
             "movements_in_month" => Arc::new(Int32Array::from(rows.movements.clone())),
             "ended_in_month" => Arc::new(BooleanArray::from(rows.ended.clone())),
             "first_day_insurer_no" => self.at(&rows.first_day, "insurer_no")?,
@@ -222,15 +241,23 @@ impl ChunkTables<'_> {
                 let code = |level: &Option<u16>| level.map(|l| self.context.levels.code(l));
                 Arc::new(rows.heaviest.iter().map(code).collect::<StringArray>())
             }
-            "limit_units" => Arc::new(rows.heaviest.iter().map(units).collect::<Int32Array>()),
+            "limit_units" => {
+                let limits = units_of_rows(self.context, self.holders(), rows, month, index);
+                Arc::new(limits.map(|limit| limit.map(|(units, _)| units)).collect::<Int32Array>())
+            }
             "limit_source" => {
-                let source = |level: &Option<u16>| units(level).map(|_| "table");
-                Arc::new(rows.heaviest.iter().map(source).collect::<StringArray>())
+                let limits = units_of_rows(self.context, self.holders(), rows, month, index);
+                Arc::new(limits.map(|limit| limit.map(|(_, source)| source)).collect::<StringArray>())
             }
             "certification_covers_month" => Arc::new(BooleanArray::from(rows.covers.clone())),
             "covering_movement_date" => self.at(&rows.covering, "movement_date")?,
             other => return Err(ArrowError::SchemaError(format!("no such column: {other}"))),
         })
+    }
+
+    /// Holder numbers of the history's rows.
+    fn holders(&self) -> &StringArray {
+        self.history.column(0).as_string() // the first column of the table
     }
 
     /// A history column at rows of which some are [`NONE`].

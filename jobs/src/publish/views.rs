@@ -1,4 +1,4 @@
-//! `views.sql`: views with Japanese names over the files of a snapshot, for DuckDB, and the look-up that
+//! `views.sql`: views with Japanese names over the files of a snapshot, for DuckDB, and the look-ups that
 //! claim review does.
 
 use arrow::datatypes::SchemaRef;
@@ -66,4 +66,12 @@ CREATE OR REPLACE MACRO \"請求照会\"(claim_insurer_no, claim_insured_no, cla
   SELECT * FROM \"受給者月次\"\n\
   WHERE \"被保険者番号\" = claim_insured_no\n\
     AND \"サービス提供月\" = date_trunc('month', claim_month)\n\
-    AND claim_insurer_no IN (\"証記載保険者番号\", \"月初日の証記載保険者番号\");\n";
+    AND claim_insurer_no IN (\"証記載保険者番号\", \"月初日の証記載保険者番号\");\n\n\
+-- Whose people an insurer's people are on a day (保有者の照会): its union's or city's, else its own.\n\
+-- SELECT holder_on('142018', DATE '2026-07-01');\n\
+CREATE OR REPLACE MACRO holder_on(asked_insurer_no, asked_day) AS coalesce(\n\
+  (SELECT union_no FROM memberships\n\
+   WHERE member_no = asked_insurer_no AND asked_day >= valid_from\n\
+     AND (valid_to IS NULL OR asked_day <= valid_to)),\n\
+  asked_insurer_no);\n\n\
+CREATE OR REPLACE MACRO \"保有者照会\"(asked_insurer_no, asked_day) AS holder_on(asked_insurer_no, asked_day);\n";

@@ -1,7 +1,7 @@
-//! Cuts a stream of batches, sorted by (holder, insured number), into chunks of whole streams.
+//! Cuts a stream of batches, sorted by insured number, into chunks of whole insured numbers.
 //!
 //! Promise: where the cuts fall depends on the rows alone, never on how they were batched: a chunk ends
-//! at the first stream boundary at or after [`CHUNK_ROWS`] rows. Published bytes depend on this.
+//! where at or after [`CHUNK_ROWS`] rows the first insured number ends. Published bytes depend on this.
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -11,10 +11,9 @@ use std::collections::VecDeque;
 /// Least rows of a chunk but the last. Part of "same facts, same bytes": changing it changes files.
 pub const CHUNK_ROWS: usize = 16_384;
 
-/// Collects batches and hands out chunks of whole streams.
+/// Collects batches and hands out chunks of whole insured numbers.
 #[derive(Debug)]
 pub struct Cutter {
-    holder: usize,
     insured: usize,
     chunk_rows: usize,
     pending: VecDeque<RecordBatch>,
@@ -24,9 +23,9 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for batches whose key columns are at these places.
-    pub fn new(holder: usize, insured: usize, chunk_rows: usize) -> Cutter {
-        Cutter { holder, insured, chunk_rows, pending: VecDeque::new(), rows: 0, searched: 0 }
+    /// A cutter for batches whose insured number is at this place.
+    pub fn new(insured: usize, chunk_rows: usize) -> Cutter {
+        Cutter { insured, chunk_rows, pending: VecDeque::new(), rows: 0, searched: 0 }
     }
 
     /// Adds a batch.
@@ -64,7 +63,7 @@ impl Cutter {
         if self.rows == 0 { Ok(None) } else { self.take(self.rows).map(Some) }
     }
 
-    /// The first row at or after `chunk_rows` that begins another stream than the row before it.
+    /// The first row at or after `chunk_rows` that begins another insured number than the row before it.
     fn boundary(&mut self) -> Option<usize> {
         let first = self.searched.max(self.chunk_rows);
         let mut start = 0;
@@ -80,7 +79,7 @@ impl Cutter {
                 } else {
                     (batch, row - start - 1)
                 };
-                if !self.same_stream(earlier, at, batch, row - start) {
+                if !self.same_person(earlier, at, batch, row - start) {
                     return Some(row);
                 }
             }
@@ -91,12 +90,9 @@ impl Cutter {
         None
     }
 
-    fn same_stream(&self, a: &RecordBatch, row_a: usize, b: &RecordBatch, row_b: usize) -> bool {
-        let same = |column: usize| {
-            let (a, b) = (a.column(column).as_string::<i32>(), b.column(column).as_string::<i32>());
-            a.value(row_a) == b.value(row_b)
-        };
-        same(self.insured) && same(self.holder)
+    fn same_person(&self, a: &RecordBatch, row_a: usize, b: &RecordBatch, row_b: usize) -> bool {
+        let (a, b) = (a.column(self.insured).as_string::<i32>(), b.column(self.insured).as_string::<i32>());
+        a.value(row_a) == b.value(row_b)
     }
 
     fn take(&mut self, rows: usize) -> Result<RecordBatch, ArrowError> {
@@ -128,16 +124,15 @@ mod tests {
     use std::sync::Arc;
 
     fn batch(keys: &[u32]) -> RecordBatch {
-        let holder: ArrayRef = Arc::new(StringArray::from_iter_values(keys.iter().map(|_| "141003")));
         let insured: ArrayRef = Arc::new(StringArray::from_iter_values(keys.iter().map(u32::to_string)));
-        RecordBatch::try_from_iter([("holder_no", holder), ("insured_no", insured)]).unwrap()
+        RecordBatch::try_from_iter([("insured_no", insured)]).unwrap()
     }
 
     #[test]
     fn cuts_do_not_depend_on_batches() {
         let keys: Vec<u32> = (0..400u32).flat_map(|k| std::iter::repeat_n(k, (k % 7 + 1) as usize)).collect();
         let cuts = |size: usize| {
-            let mut cutter = Cutter::new(0, 1, 50);
+            let mut cutter = Cutter::new(0, 50);
             let mut chunks = Vec::new();
             for part in keys.chunks(size) {
                 cutter.push(batch(part));

@@ -1,8 +1,8 @@
 //! The streaming physical operator of stacking.
 //!
-//! Promise: rows of one (holder, insured number) arrive in one partition and together (the operator
-//! requires that distribution and ordering); it holds one chunk of whole streams at a time and reserves
-//! that memory from the pool; its output is ordered by (holder, insured number, movement date).
+//! Promise: rows of one insured number arrive in one partition and together (the operator requires that
+//! distribution and ordering); it names their holders, holds one chunk of whole insured numbers at a time
+//! and reserves that memory from the pool; its output is ordered by (insured number, holder, movement date).
 
 use super::cut::{CHUNK_ROWS, Cutter};
 use super::gather::{column, stack_chunk, stacked_schema};
@@ -30,8 +30,8 @@ use futures::{StreamExt, TryStreamExt};
 use std::fmt;
 use std::sync::Arc;
 
-/// Column names of the key, in order.
-const KEY: [(&str, usize); 2] = [("holder_no", column::HOLDER), ("insured_no", column::INSURED)];
+/// The key: all streams of an insured number are folded together.
+const KEY: (&str, usize) = ("insured_no", column::INSURED);
 
 /// Stacks its input; see the module's promise.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ fn sort_expr((name, index): (&str, usize)) -> PhysicalSortExpr {
 }
 
 impl StackExec {
-    /// The operator over an input of `holder_no` and the fact schema.
+    /// The operator over an input of the insurer number as `holder_no`, and the fact schema.
     ///
     /// # Errors
     /// The input's schema has not these columns.
@@ -63,15 +63,15 @@ impl StackExec {
         options: StackOptions,
         partitions: usize,
     ) -> Result<StackExec> {
-        for (name, index) in KEY {
+        for (name, index) in [("holder_no", column::HOLDER), KEY] {
             let found = input.schema().index_of(name)?;
             if found != index {
                 return datafusion::common::plan_err!("Stack wants {name} as column {index}, not {found}");
             }
         }
         let schema = stacked_schema(&input.schema(), options.with_lineage);
-        let by_date = ("movement_date", column::DATE);
-        let ordering = KEY.into_iter().chain([by_date]).map(sort_expr);
+        let within = [("holder_no", column::HOLDER), ("movement_date", column::DATE)];
+        let ordering = [KEY].into_iter().chain(within).map(sort_expr);
         let mut equivalence = EquivalenceProperties::new(Arc::clone(&schema));
         equivalence.add_orderings(LexOrdering::new(ordering));
         let partitioning = input.output_partitioning().clone();
@@ -87,7 +87,7 @@ impl DisplayAs for StackExec {
         write!(
             f,
             "StackExec: inheritance={:?}, lineage={}",
-            self.options.inheritance, self.options.with_lineage
+            self.options.rules.inheritance, self.options.with_lineage
         )
     }
 }
@@ -102,16 +102,16 @@ impl ExecutionPlan for StackExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        let by_key = || KEY.map(|(name, index)| Arc::new(Column::new(name, index)) as Arc<dyn PhysicalExpr>);
+        let key = || Arc::new(Column::new(KEY.0, KEY.1)) as Arc<dyn PhysicalExpr>;
         InputDistributionRequirements::new(vec![if self.partitions == 1 {
             Distribution::SinglePartition
         } else {
-            Distribution::KeyPartitioned(by_key().to_vec())
+            Distribution::KeyPartitioned(vec![key()])
         }])
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let requirement = LexRequirement::new(KEY.map(|key| PhysicalSortRequirement::from(sort_expr(key))));
+        let requirement = LexRequirement::new([PhysicalSortRequirement::from(sort_expr(KEY))]);
         vec![requirement.map(OrderingRequirements::new)]
     }
 
@@ -145,7 +145,7 @@ impl ExecutionPlan for StackExec {
             MemoryConsumer::new(format!("StackExec[{partition}]")).register(context.memory_pool());
         let work = Work {
             input: self.input.execute(partition, context)?,
-            cutter: Cutter::new(column::HOLDER, column::INSURED, CHUNK_ROWS),
+            cutter: Cutter::new(column::INSURED, CHUNK_ROWS),
             reservation,
             options: self.options.clone(),
             schema: Arc::clone(&self.schema),
@@ -197,7 +197,7 @@ impl Work {
         // The chunk, its positions (4 bytes a cell) and its output, about as large as the chunk.
         let positions = 4 * chunk.num_rows() * chunk.num_columns();
         self.reservation.try_resize(self.cutter.bytes() + 2 * chunk.get_array_memory_size() + positions)?;
-        let stacked = stack_chunk(chunk, &self.options.orders, self.options.inheritance, &self.schema)?;
+        let stacked = stack_chunk(chunk, &self.options.rules, &self.options.holders, &self.schema)?;
         self.reservation.try_resize(self.cutter.bytes())?;
         self.metrics.record_output(stacked.num_rows());
         Ok(stacked)

@@ -1,24 +1,26 @@
-//! Between Arrow and the fold: reads the facts of a chunk, folds its streams, and gathers the output
-//! columns, one `take` each.
+//! Stacks a chunk: its rows as facts (`read`), folded, and the output columns gathered, one `take` each.
 
-use super::fold::{Change, Fact, FileOrder, Folded, Folder, Inheritance, NOT_SET, Values};
+use super::fact::{Fact, NEVER};
+use super::fold::{Folded, Folder, NOT_SET, Sort, Values};
+use super::read::{StackRules, check_sender, facts_of, hold, reason_item, sender};
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, FixedSizeBinaryArray, FixedSizeListArray, Int32Array, Int64Array,
     RecordBatch, StringArray, UInt8Array, UInt32Array, new_null_array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use std::sync::Arc;
+use tsumiage_schemas::holder::Holders;
 use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, MASK_BYTES};
 
-/// Movement reason of a registration by merger (domain 3; grade B).
-const MERGER: &str = "04";
+/// The item that names a record's union; it decides nothing (S07).
+const UNION: &str = "union_no";
 
 /// Places in the operator's input: `holder_no`, then the fact schema.
 pub mod column {
-    /// Holder number, first in input and output.
+    /// Holder number, first in input and output. In the input the insurer number stands for it.
     pub const HOLDER: usize = 0;
     /// First column of the fact schema.
     pub const INSURER: usize = 1;
@@ -49,7 +51,8 @@ pub mod column {
 }
 
 /// Columns the operator adds after the items, in this order.
-pub const OUTCOME_COLUMNS: [&str; 5] = ["state", "flags", "stale", "last_correction_date", "corrections"];
+pub const OUTCOME_COLUMNS: [&str; 6] =
+    ["state", "flags", "stale", "last_correction_date", "corrections", "cut_off"];
 
 /// The operator's output: the input's columns, the outcome, and, if asked for, `lineage`: for every
 /// stacked item the fact that gave it as `file_seq << 32 | record_no`, null where it is not set.
@@ -61,9 +64,10 @@ pub fn stacked_schema(input: &Schema, with_lineage: bool) -> SchemaRef {
         DataType::FixedSizeBinary(MASK_BYTES),
         DataType::Date32,
         DataType::Int32,
+        DataType::Date32,
     ];
     for (name, data_type) in OUTCOME_COLUMNS.iter().zip(types) {
-        fields.push(Field::new(*name, data_type, *name == "last_correction_date"));
+        fields.push(Field::new(*name, data_type.clone(), data_type == DataType::Date32));
     }
     if with_lineage {
         let items = input.fields().len().saturating_sub(column::ITEMS);
@@ -76,6 +80,8 @@ pub fn stacked_schema(input: &Schema, with_lineage: bool) -> SchemaRef {
 struct Columns<'a> {
     insurer: &'a StringArray,
     items: &'a [ArrayRef],
+    union: Option<&'a StringArray>,
+    holders: &'a Holders,
 }
 
 impl Values for Columns<'_> {
@@ -93,6 +99,10 @@ impl Values for Columns<'_> {
 
     fn same_insurer(&self, a: usize, b: usize) -> bool {
         self.insurer.value(a) == self.insurer.value(b)
+    }
+
+    fn other_union(&self, row: usize, holder: u32) -> bool {
+        self.union.is_some_and(|union| union.value(row) != self.holders.number(holder))
     }
 }
 
@@ -117,73 +127,99 @@ pub fn stream_ends(holder: &StringArray, insured: &StringArray) -> Vec<usize> {
     ends
 }
 
-/// Stacks one chunk of whole streams. `orders` gives every file's place in the order of application by
-/// its number in the ledger.
+/// The last row + 1 of every insured number of a chunk sorted by it.
+fn person_ends(insured: &StringArray) -> Vec<usize> {
+    let other = |&row: &usize| insured.value(row) != insured.value(row - 1);
+    (1..insured.len()).filter(other).chain((!insured.is_empty()).then_some(insured.len())).collect()
+}
+
+/// Stacks one chunk of recipients' facts, whole insured numbers. The output is by (insured number, holder,
+/// movement date).
 ///
 /// # Errors
-/// A file number without a place, or Arrow refuses a column.
+/// A file or insurer number without a place, or Arrow refuses a column.
 pub fn stack_chunk(
     chunk: &RecordBatch,
-    orders: &[FileOrder],
-    inheritance: Inheritance,
+    rules: &StackRules,
+    holders: &Holders,
     output: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
     let items = &chunk.columns()[column::ITEMS..];
-    let facts = facts_of(chunk, orders)?;
-    let columns = Columns { insurer: chunk.column(column::INSURER).as_string(), items };
-    let mut folder = Folder::new(items.len(), inheritance);
+    let mut facts = facts_of(chunk, rules)?;
+    hold(&mut facts, chunk, rules, holders)?;
+    let schema = chunk.schema();
+    let union_item = schema.index_of(UNION).ok().and_then(|at| at.checked_sub(column::ITEMS));
+    let union = union_item.and_then(|item| items[item].as_string_opt());
+    let columns = Columns { insurer: chunk.column(column::INSURER).as_string(), items, union, holders };
+    let ends = person_ends(chunk.column(column::INSURED).as_string());
+    let sort = Sort::Recipients { union_item: union.and(union_item) };
+    let folded = fold(
+        &facts,
+        &ends,
+        Folder::new(items.len(), reason_item(&schema), rules.inheritance, sort),
+        &columns,
+    );
+    let numbers = folded.outcomes.iter().map(|outcome| holders.number(outcome.holder));
+    gather(chunk, &facts, &folded, Arc::new(StringArray::from_iter_values(numbers)), output)
+}
+
+/// Stacks registry facts (domain 4) without their lists; streams end before the rows `ends`. In input and
+/// output the insurer stands for the holder. The output is by stream and movement date.
+///
+/// # Errors
+/// A file number without a place, or Arrow refuses a column.
+pub fn stack_registry(
+    rows: &RecordBatch,
+    ends: &[usize],
+    rules: &StackRules,
+) -> Result<RecordBatch, ArrowError> {
+    let items = &rows.columns()[column::ITEMS..];
+    let mut facts = facts_of(rows, rules)?;
+    let insurers: &StringArray = rows.column(column::INSURER).as_string();
+    for (row, fact) in facts.iter_mut().enumerate() {
+        let sender = sender(rows, rules, row);
+        check_sender(fact, rules, sender.is_none_or(|sender| sender == insurers.value(row)));
+    }
+    let holders = Holders::default();
+    let columns = Columns { insurer: insurers, items, union: None, holders: &holders };
+    let folder = Folder::new(items.len(), reason_item(&rows.schema()), rules.inheritance, Sort::Registry);
+    let folded = fold(&facts, ends, folder, &columns);
+    let order = UInt32Array::from_iter_values(folded.outcomes.iter().map(|outcome| outcome.row));
+    gather(
+        rows,
+        &facts,
+        &folded,
+        take(rows.column(column::HOLDER), &order, None)?,
+        &stacked_schema(&rows.schema(), false),
+    )
+}
+
+fn fold(facts: &[Fact], ends: &[usize], mut folder: Folder, values: &dyn Values) -> Folded {
     let mut folded = Folded::default();
     folded.outcomes.reserve(facts.len());
-    folded.cells.reserve(facts.len() * items.len());
+    folded.cells.reserve(facts.len() * folder.items());
     let mut start = 0;
-    let insured = chunk.column(column::INSURED).as_string();
-    for end in stream_ends(chunk.column(column::HOLDER).as_string(), insured) {
-        folder.stream(&facts[start..end], start, &columns, &mut folded);
+    for &end in ends {
+        folder.person(&facts[start..end], start, values, &mut folded);
         start = end;
     }
-    gather(chunk, &folded, output)
+    folded
 }
 
-fn facts_of(chunk: &RecordBatch, orders: &[FileOrder]) -> Result<Vec<Fact>, ArrowError> {
-    let dates = chunk.column(column::DATE).as_primitive::<Date32Type>();
-    let correction = chunk.column(column::IS_CORRECTION).as_boolean();
-    let types = chunk.column(column::CHANGE_TYPE).as_string::<i32>();
-    let correction_dates = chunk.column(column::CORRECTION_DATE).as_primitive::<Date32Type>();
-    let seqs = chunk.column(column::FILE_SEQ).as_primitive::<Int32Type>();
-    let records = chunk.column(column::RECORD_NO).as_primitive::<Int64Type>();
-    let given = masks(chunk.column(column::GIVEN));
-    let cleared = masks(chunk.column(column::CLEARED));
-    // Facts may have been read by a layout with more items at its end.
-    let items = u32::try_from(chunk.num_columns() - column::ITEMS).unwrap_or(u32::MAX);
-    let known = 1u128.checked_shl(items).map_or(u128::MAX, |bit| bit - 1);
-    let reasons = chunk.column(column::ITEMS).as_string::<i32>();
-    let fact = |row: usize| {
-        let seq = seqs.value(row);
-        let order = usize::try_from(seq).ok().and_then(|s| orders.get(s));
-        let order = order
-            .ok_or_else(|| ArrowError::ComputeError(format!("file number {seq} is not in the ledger")))?;
-        let change_type = types.value(row).as_bytes().first().copied().unwrap_or(b'0');
-        Ok(Fact {
-            order: *order,
-            record_no: records.value(row),
-            date: dates.value(row),
-            change: Change::of(correction.value(row), change_type),
-            correction_date: correction_dates.value(row),
-            given: given(row) & known,
-            cleared: cleared(row) & known,
-            by_merger: reasons.is_valid(row) && reasons.value(row) == MERGER,
-        })
-    };
-    (0..chunk.num_rows()).map(fact).collect()
-}
-
-fn gather(chunk: &RecordBatch, folded: &Folded, output: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn gather(
+    chunk: &RecordBatch,
+    facts: &[Fact],
+    folded: &Folded,
+    holder: ArrayRef,
+    output: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let outcomes = &folded.outcomes;
     let items = chunk.num_columns() - column::ITEMS;
     let rows = UInt32Array::from_iter_values(outcomes.iter().map(|o| o.row));
     let in_order = rows.values().iter().enumerate().all(|(i, &row)| i == row as usize);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(output.fields().len());
-    for key in &chunk.columns()[..column::ITEMS] {
+    columns.push(holder);
+    for key in &chunk.columns()[column::INSURER..column::ITEMS] {
         columns.push(if in_order { Arc::clone(key) } else { take(key, &rows, None)? });
     }
     for item in 0..items {
@@ -204,6 +240,8 @@ fn gather(chunk: &RecordBatch, folded: &Folded, output: &SchemaRef) -> Result<Re
     });
     columns.push(Arc::new(outcomes.iter().map(|o| o.last_correction).collect::<Date32Array>()));
     columns.push(Arc::new(Int32Array::from_iter_values(outcomes.iter().map(|o| o.corrections))));
+    let cut_off = outcomes.iter().map(|o| Some(facts[o.row as usize].cut_off).filter(|&day| day != NEVER));
+    columns.push(Arc::new(cut_off.collect::<Date32Array>()));
     if output.fields().len() > columns.len() {
         columns.push(lineage(chunk, &folded.cells, items, output)?);
     }

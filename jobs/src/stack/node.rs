@@ -1,8 +1,8 @@
 //! The logical node of stacking and the planner that turns it into [`StackExec`].
 
 use super::exec::StackExec;
-use super::fold::{FileOrder, Inheritance};
 use super::gather::stacked_schema;
+use super::read::StackRules;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, plan_err};
@@ -18,19 +18,20 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+use tsumiage_schemas::holder::Holders;
 
 /// What the operator needs to know besides its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StackOptions {
-    /// Place of every file in the order of application, by its number in the ledger.
-    pub orders: Arc<Vec<FileOrder>>,
-    /// How blanks are filled.
-    pub inheritance: Inheritance,
+    /// How facts are stacked.
+    pub rules: StackRules,
+    /// Who holds them.
+    pub holders: Arc<Holders>,
     /// Whether the output tells which fact gave every cell.
     pub with_lineage: bool,
 }
 
-/// Stacking in a logical plan. Input: `holder_no` and the fact schema; output: see
+/// Stacking in a logical plan. Input: the insurer number as `holder_no`, and the fact schema; output: see
 /// [`stacked_schema`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StackNode {
@@ -78,7 +79,11 @@ impl UserDefinedLogicalNodeCore for StackNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stack: inheritance={:?}, lineage={}", self.options.inheritance, self.options.with_lineage)
+        write!(
+            f,
+            "Stack: inheritance={:?}, lineage={}",
+            self.options.rules.inheritance, self.options.with_lineage
+        )
     }
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {

@@ -1,8 +1,8 @@
 //! The ledger runs of one unit as a DataFusion table.
 //!
-//! Promise: up to [`MERGED_RUNS`] runs are each a partition known to be sorted by insured number, so that
+//! Promise: up to [`MergedRuns`] runs are each a partition known to be sorted by insured number, so that
 //! they are merged and not sorted; more than that are sorted, which spills, since a merge holds a batch of
-//! every run. Columns a run does not have yet are null.
+//! every run. The more runs, the smaller their batches. Columns a run does not have yet are null.
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
@@ -25,8 +25,16 @@ use object_store::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Most runs that are merged at once: a batch of each is held, about 3 MB with the default settings.
-const MERGED_RUNS: usize = 24;
+/// Most runs that are merged at once: a batch of each is held, and the pages it is read from. An extension of
+/// the session's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct MergedRuns(pub usize);
+
+/// Rows that a merge holds in all its batches together, about 75 MB: enough for 192 runs.
+const MERGED_ROWS: usize = 24 * 8_192;
+
+/// Least rows of a batch.
+const LEAST_ROWS: usize = 1_024;
 
 /// One sorted run of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,12 +114,14 @@ impl TableProvider for LedgerRuns {
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
         let files = self.runs.iter().map(file).collect::<Result<Vec<_>>>()?;
-        let merged = self.sorted && files.len() <= MERGED_RUNS;
+        let most = state.config().get_extension::<MergedRuns>().map_or(1, |most| most.0);
+        let merged = self.sorted && files.len() <= most;
         let groups = if merged {
             files.into_iter().map(|file| FileGroup::new(vec![file])).collect()
         } else {
             vec![FileGroup::new(files)]
         };
+        let rows = (MERGED_ROWS / groups.len().max(1)).max(LEAST_ROWS).min(state.config().batch_size());
         let insured = self.schema.index_of("insured_no")?;
         let ascending = SortOptions { descending: false, nulls_first: false };
         let by_insured = PhysicalSortExpr::new(Arc::new(Column::new("insured_no", insured)), ascending);
@@ -119,6 +129,7 @@ impl TableProvider for LedgerRuns {
             .with_file_groups(groups)
             .with_output_ordering(LexOrdering::new([by_insured]).filter(|_| merged).into_iter().collect())
             .with_preserve_order(true)
+            .with_batch_size(Some(rows).filter(|_| merged))
             .with_projection_indices(projection.cloned())?
             .build();
         Ok(DataSourceExec::from_data_source(config))

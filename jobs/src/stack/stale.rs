@@ -49,7 +49,11 @@ fn is_stale(
     if cell(folder, r, item) == NOT_SET {
         return false;
     }
-    let anew = folder.live.iter().find(|&&other| folder.records[other].date == p.date);
+    let same_place = |other: usize| {
+        let other = &folder.records[other];
+        (other.holder, other.date) == (p.holder, p.date)
+    };
+    let anew = folder.live.iter().find(|&&other| same_place(other));
     !anew.is_some_and(|&other| same(folder, values, item, other, r))
 }
 

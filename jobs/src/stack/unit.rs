@@ -1,13 +1,14 @@
-//! The plan of one unit of resolving: scan its runs, name the holder, stack.
+//! Units of resolving, and the plan of one: scan its runs, stack.
 //!
-//! In this version a unit is one insurer, which holds itself (`schemas::holder`).
+//! Promise: a unit is a connected component of insurers who share a union, as far as known as of the month
+//! asked for (design): all streams that a fact may belong to are in its unit.
 
 use super::cut::{CHUNK_ROWS, Cutter};
 use super::exec::StackExec;
-use super::fold::{FileOrder, Inheritance};
 use super::gather::column;
 use super::node::{StackNode, StackOptions, with_stacking};
-use super::scan::{LedgerRuns, Run};
+use super::read::StackRules;
+use super::scan::{LedgerRuns, MergedRuns, Run};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::provider_as_source;
@@ -25,7 +26,10 @@ use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tsumiage_pipeline::ledger::{Ledger, RunEntry};
 use tsumiage_schemas::Month;
+use tsumiage_schemas::holder::Holders;
+use tsumiage_schemas::membership::Memberships;
 
 /// Limits of the engine; none of them changes a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,19 +40,39 @@ pub struct EngineLimits {
     pub partitions: usize,
     /// Rows of a batch.
     pub batch_rows: usize,
+    /// Most runs that are merged at once.
+    pub merged_runs: usize,
     /// Folder for what spills.
     pub temp: PathBuf,
 }
 
-/// What is to be stacked.
+/// What is to be stacked: insurers who share a union, or one by itself.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// The insurer.
-    pub insurer_no: String,
-    /// Who holds its records.
-    pub holder_no: String,
-    /// Its runs in the ledger.
+    /// The insurers that have facts, in number order.
+    pub insurers: Vec<String>,
+    /// Their runs in the ledger.
     pub runs: Vec<Run>,
+    /// Facts in these runs.
+    pub rows: i64,
+}
+
+/// The units of a ledger by their smallest insurer number with facts.
+pub fn units(ledger: &Ledger, memberships: &Memberships) -> Vec<Unit> {
+    let components = memberships.components();
+    let mut units: BTreeMap<&str, Unit> = BTreeMap::new();
+    for (insurer_no, runs) in ledger.runs() {
+        let component = components.get(insurer_no).copied().unwrap_or(insurer_no);
+        let empty = || Unit { insurers: Vec::new(), runs: Vec::new(), rows: 0 };
+        let unit = units.entry(component).or_insert_with(empty);
+        unit.insurers.push(insurer_no.to_owned());
+        unit.rows += runs.iter().map(|run| run.rows).sum::<i64>();
+        let run = |run: &&RunEntry| Run { path: ledger.path(&run.path), bytes: run.bytes };
+        unit.runs.extend(runs.iter().map(run));
+    }
+    let mut units: Vec<Unit> = units.into_values().collect();
+    units.sort_by(|a, b| a.insurers.cmp(&b.insurers));
+    units
 }
 
 /// Facts of the runs that do not count: of files withdrawn or read again since, and withdrawn records.
@@ -82,10 +106,10 @@ impl LeftOut {
 pub struct StackRequest {
     /// Schema of the facts.
     pub facts: SchemaRef,
-    /// Order of application by file number.
-    pub orders: Arc<Vec<FileOrder>>,
-    /// How blanks are filled.
-    pub inheritance: Inheritance,
+    /// How facts are stacked.
+    pub rules: StackRules,
+    /// Who holds them.
+    pub holders: Arc<Holders>,
     /// Only processing months up to this one.
     pub as_of: Option<Month>,
     /// Facts that do not count.
@@ -112,7 +136,8 @@ pub fn engine(limits: &EngineLimits) -> Result<SessionState> {
         .with_batch_size(limits.batch_rows)
         .with_repartition_file_scans(false)
         .with_prefer_existing_sort(true)
-        .with_collect_statistics(false);
+        .with_collect_statistics(false)
+        .with_extension(Arc::new(MergedRuns(limits.merged_runs)));
     config.options_mut().execution.parquet.schema_force_view_types = false;
     Ok(with_stacking(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime)))
 }
@@ -134,18 +159,19 @@ pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> 
     if let Some(insured_no) = &request.insured_no {
         builder = builder.filter(col("insured_no").eq(lit(insured_no.as_str())))?;
     }
-    let holder = std::iter::once(lit(unit.holder_no.as_str()).alias("holder_no"));
+    // Until the operator names the holder the insurer stands in its place.
+    let holder = std::iter::once(col("insurer_no").alias("holder_no"));
     let facts = request.facts.fields().iter().map(|field| col(field.name()));
     let input = builder.project(holder.chain(facts).collect::<Vec<Expr>>())?.build()?;
     let options = StackOptions {
-        orders: Arc::clone(&request.orders),
-        inheritance: request.inheritance,
+        rules: request.rules.clone(),
+        holders: Arc::clone(&request.holders),
         with_lineage: request.with_lineage,
     };
     StackNode::plan(input, options)
 }
 
-/// The physical plan of a unit: one partition, ordered by (holder, insured number, movement date).
+/// The physical plan of a unit: one partition, ordered by (insured number, holder, movement date).
 ///
 /// # Errors
 /// DataFusion cannot plan it.
@@ -164,7 +190,7 @@ pub async fn physical_plan(
     Ok(Arc::new(SortPreservingMergeExec::new(ordering, plan)))
 }
 
-/// Runs a unit's plan; gives chunks of whole streams, cut the same way whatever the partitions.
+/// Runs a unit's plan; gives chunks of whole insured numbers, cut the same way whatever the partitions.
 ///
 /// # Errors
 /// The plan cannot be started; later errors come with the stream.
@@ -174,7 +200,7 @@ pub fn run_chunks(engine: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Resul
         return Ok(batches); // the operator's own chunks
     }
     let schema = batches.schema();
-    let cutter = Cutter::new(column::HOLDER, column::INSURED, CHUNK_ROWS);
+    let cutter = Cutter::new(column::INSURED, CHUNK_ROWS);
     let chunks = futures::stream::try_unfold(
         (batches, cutter, false),
         |(mut batches, mut cutter, mut drained)| async move {
@@ -197,26 +223,33 @@ pub fn run_chunks(engine: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::Inheritance;
     use datafusion::physical_plan::displayable;
     use tsumiage_schemas::Spec;
     use tsumiage_schemas::tables::fact_schema;
 
     /// The operators of a unit's plan from the top, one a line, without their details.
-    fn shape(partitions: usize, as_of: Option<&str>, left_out: LeftOut) -> Vec<String> {
+    fn shape(partitions: usize, as_of: Option<&str>, left_out: LeftOut, merged_runs: usize) -> Vec<String> {
         let temp = tempfile::tempdir().unwrap();
         let limits = EngineLimits {
             memory_bytes: 256 << 20,
             partitions,
             batch_rows: 8_192,
+            merged_runs,
             temp: temp.path().to_owned(),
         };
         let run = |name: &str| Run { path: PathBuf::from(format!("/ledger/{name}.parquet")), bytes: 1_000 };
-        let no = || "141003".to_owned();
-        let unit = Unit { insurer_no: no(), holder_no: no(), runs: vec![run("1"), run("2"), run("3")] };
+        let runs = vec![run("1"), run("2"), run("3")];
+        let unit = Unit { insurers: vec!["141003".to_owned()], runs, rows: 3 };
         let request = StackRequest {
             facts: fact_schema(&Spec::embedded().unwrap(), tsumiage_schemas::FactTable::Recipient),
-            orders: Arc::new(Vec::new()),
-            inheritance: Inheritance::Arrival,
+            rules: StackRules {
+                orders: Arc::default(),
+                senders: Arc::default(),
+                refuse_wrong_sender: true,
+                inheritance: Inheritance::Arrival,
+            },
+            holders: Arc::default(),
             as_of: as_of.map(|month| month.parse().unwrap()),
             left_out,
             insured_no: None,
@@ -233,17 +266,17 @@ mod tests {
 
     /// Optimizer rules have broken order under operators like ours before; the shape is held here.
     #[test]
-    fn sorted_runs_are_merged_and_never_sorted() {
+    fn sorted_runs_are_merged_and_only_too_many_are_sorted() {
         let nothing = LeftOut::default;
-        let single = shape(1, None, nothing());
+        let single = shape(1, None, nothing(), 3);
         assert_eq!(single, ["StackExec", "SortPreservingMergeExec", "DataSourceExec"]);
-        let as_of = shape(1, Some("2026-05"), nothing());
+        let as_of = shape(1, Some("2026-05"), nothing(), 3);
         assert!(
             as_of.contains(&"FilterExec".to_owned()) && !as_of.contains(&"SortExec".to_owned()),
             "{as_of:?}"
         );
         let left_out = LeftOut { files: [3, 5].into(), records: [(1, 2), (1, 7), (4, 2)].into() };
-        let without = shape(1, None, left_out.clone());
+        let without = shape(1, None, left_out.clone(), 3);
         assert!(
             without.contains(&"FilterExec".to_owned()) && !without.contains(&"SortExec".to_owned()),
             "{without:?}"
@@ -253,7 +286,9 @@ mod tests {
                     AND (file_seq != Int32(1) OR record_no NOT IN ([Int64(2), Int64(7)])) \
                     AND (file_seq != Int32(4) OR record_no NOT IN ([Int64(2)]))";
         assert_eq!(kept, said);
-        let three = shape(3, None, nothing());
+        let too_many = shape(1, None, nothing(), 2);
+        assert_eq!(too_many, ["StackExec", "SortExec", "DataSourceExec"]);
+        let three = shape(3, None, nothing(), 3);
         assert_eq!(three[..2], ["SortPreservingMergeExec", "StackExec"]);
         assert!(
             three.contains(&"RepartitionExec".to_owned()) && !three.contains(&"SortExec".to_owned()),

@@ -1,8 +1,8 @@
 //! The timeline as CSV: one row per live record and item that is set.
 
-use super::model::{Standing, Timeline};
+use super::model::Timeline;
 
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 13] = [
     "holder_no",
     "insured_no",
     "movement_date",
@@ -13,6 +13,9 @@ const HEADER: [&str; 10] = [
     "source_file",
     "source_record_no",
     "own",
+    "insurer_no",
+    "holder_name",
+    "cut_off",
 ];
 
 /// CSV with a header line.
@@ -23,8 +26,9 @@ pub fn csv(timelines: &[Timeline]) -> anyhow::Result<String> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER)?;
     for timeline in timelines {
-        for entry in timeline.records.iter().filter(|entry| entry.standing == Standing::Live) {
+        for entry in timeline.live() {
             let date = entry.movement_date.to_string();
+            let cut_off = entry.cut_off.as_ref().map(|cut| cut.from.to_string()).unwrap_or_default();
             for cell in &entry.items {
                 let Some(held) = &cell.held else { continue };
                 let source_file = cell.source.as_ref().map_or("", |source| &source.file_name);
@@ -40,6 +44,9 @@ pub fn csv(timelines: &[Timeline]) -> anyhow::Result<String> {
                     source_file,
                     &source_record.unwrap_or_default(),
                     if cell.own { "true" } else { "false" },
+                    &entry.insurer_no,
+                    timeline.holder_name.as_deref().unwrap_or_default(),
+                    &cut_off,
                 ])?;
             }
         }

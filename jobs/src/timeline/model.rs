@@ -12,12 +12,33 @@ use tsumiage_schemas::{Code, Day, Month, Severity};
 pub struct Timeline {
     /// Holder of the records.
     pub holder_no: String,
+    /// The newest name of the holder that is known.
+    pub holder_name: Option<String>,
+    /// The newest insurer type of the holder that is known.
+    pub holder_type: Option<Coded>,
     /// The person.
     pub insured_no: String,
     /// `name_kana` of the newest live record.
     pub name_kana: Option<String>,
+    /// Moves between members, in time.
+    pub moves: Vec<Move>,
     /// By movement date, then in order of application.
     pub records: Vec<Entry>,
+}
+
+/// A move between members (構成市町村) of a union or wards (行政区) of a city.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Move {
+    /// First day under the new number.
+    pub movement_date: Day,
+    /// The member before.
+    pub from_insurer_no: String,
+    /// The member from then on.
+    pub to_insurer_no: String,
+    /// Movement reason.
+    pub reason: Option<Coded>,
+    /// The record that says so.
+    pub source: Source,
 }
 
 /// One record: a movement or a correction slip.
@@ -27,8 +48,10 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Movement date; of a correction that of the record it means.
     pub movement_date: Day,
-    /// Insurer number of the record.
+    /// Insurer number of the record: under a union or city the member's.
     pub insurer_no: String,
+    /// Its holder; of a correction that of the record it means.
+    pub holder_no: String,
     /// Movement type, or correction type of a correction.
     #[serde(rename = "type")]
     pub change_type: Coded,
@@ -38,7 +61,10 @@ pub struct Entry {
     pub correction_date: Option<Day>,
     /// What became of it.
     pub standing: Standing,
-    /// What stacking found.
+    /// Of a live record from when it is cut off, whether or not another one follows before.
+    #[serde(flatten, serialize_with = "flat_cut_off")]
+    pub cut_off: Option<CutOff>,
+    /// What stacking and the calendar found.
     pub findings: Vec<Remark>,
     /// Where it stands.
     pub source: Source,
@@ -78,6 +104,29 @@ pub enum Standing {
     Deleted,
     /// Refused by a stacking rule.
     Refused,
+}
+
+/// The end of a record by its holder's doing (domain 4, "cut off").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// First day on which it does not hold.
+    pub from: Day,
+    /// Why.
+    pub reason: CutOffReason,
+    /// Number of the union, city or insurer whose doing it is.
+    pub by: String,
+}
+
+/// Why a record is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutOffReason {
+    /// Its insurer is no member of the union or city any more.
+    MembershipEnded,
+    /// Its insurer became a member of a union or city.
+    MembershipBegan,
+    /// Its holder ended.
+    HolderEnded,
 }
 
 /// A record by its place.
@@ -179,6 +228,16 @@ fn flat<S: Serializer>(held: &Option<Labelled>, s: S) -> Result<S::Ok, S::Error>
     map.end()
 }
 
+/// `cut_off` the day, `cut_off_reason`, `cut_off_by`; all null if it is not cut off.
+fn flat_cut_off<S: Serializer>(cut_off: &Option<CutOff>, s: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = s.serialize_map(Some(3))?;
+    map.serialize_entry("cut_off", &cut_off.as_ref().map(|cut| cut.from))?;
+    map.serialize_entry("cut_off_reason", &cut_off.as_ref().map(|cut| cut.reason))?;
+    map.serialize_entry("cut_off_by", &cut_off.as_ref().map(|cut| &cut.by))?;
+    map.end()
+}
+
 fn sent_by_name<S: Serializer>(sent: &[Sent], s: S) -> Result<S::Ok, S::Error> {
     s.collect_map(sent.iter().map(|sent| (&sent.item, sent)))
 }
@@ -187,18 +246,15 @@ fn cells_by_name<S: Serializer>(cells: &[Cell], s: S) -> Result<S::Ok, S::Error>
     s.collect_map(cells.iter().map(|cell| (&cell.item, cell)))
 }
 
-impl Timeline {
-    /// The value of an item in the newest live record.
-    pub fn newest(&self, item: &str) -> Option<&Labelled> {
-        let live = self.records.iter().rev().find(|entry| entry.standing == Standing::Live)?;
-        live.item(item)?.held.as_ref()
-    }
-}
-
 impl Entry {
     /// An item of a live record.
     pub fn item(&self, name: &str) -> Option<&Cell> {
         self.items.iter().find(|cell| cell.item == name)
+    }
+
+    /// What an item of a live record holds.
+    pub fn held(&self, name: &str) -> Option<&Labelled> {
+        self.item(name)?.held.as_ref()
     }
 }
 

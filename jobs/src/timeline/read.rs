@@ -3,32 +3,41 @@
 //! Promise: pure. What stood before a correction is found by stacking the same facts without it, so
 //! that there is only one reading of the rules.
 
+use super::columns::{Key, date, is_correction, record_key, standing, targets, text, unpack, value};
+use super::course::moves;
 use super::model::{
-    Cell, Coded, Entry, EntryKind, Labelled, Remark, Sent, Source, Standing, Timeline, Value,
+    Cell, Coded, CutOff, CutOffReason, Entry, EntryKind, Labelled, Remark, Sent, Source, Standing, Timeline,
+    Value,
 };
+use super::remarks::Remarks;
 use crate::facts::KnownFiles;
-use crate::publish::findings::stacking_findings;
+use crate::registry::{Names, Registry};
+use crate::stack::StackRules;
+use crate::stack::fact::Change;
 use crate::stack::gather::{column, masks, stack_chunk, stacked_schema};
-use crate::stack::{Inheritance, State};
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, UInt8Type};
+use arrow::datatypes::{Date32Type, Int64Type};
 use std::collections::BTreeMap;
 use tsumiage_pipeline::ledger::FileEntry;
+use tsumiage_schemas::holder::Why;
 use tsumiage_schemas::tables::stacked_items;
-use tsumiage_schemas::{Day, Item, Kind, Spec};
-
-/// File number and record number: a record, wherever it stands.
-type Key = (i32, i64);
+use tsumiage_schemas::{Day, FactTable, Item, MonthRange, Spec};
 
 /// Reads streams into timelines.
 pub struct Reading<'a> {
     spec: &'a Spec,
     items: Vec<&'a Item>,
-    known: &'a KnownFiles<'a>,
     files: BTreeMap<i32, &'a FileEntry>,
-    inheritance: Inheritance,
+    rules: &'a StackRules,
+    registry: &'a Registry,
+    /// Insurer types, as names are.
+    types: Names,
+    remarks: Remarks<'a>,
 }
+
+/// A day after all others.
+const LATEST: Day = Day(i32::MAX);
 
 /// One stream's columns.
 struct Stream<'a> {
@@ -38,47 +47,56 @@ struct Stream<'a> {
     facts: &'a RecordBatch,
     /// Row in `facts` of every record.
     fact_rows: BTreeMap<Key, usize>,
+    /// Row in `stacked` of every record of the stream.
+    rows: BTreeMap<Key, usize>,
     /// Per stacked row the row of the record it was applied to, of applied corrections.
     targets: Vec<Option<usize>>,
 }
 
 impl<'a> Reading<'a> {
-    /// Reads with these layouts, files and mode of inheritance.
-    pub fn new(spec: &'a Spec, known: &'a KnownFiles<'a>, inheritance: Inheritance) -> Reading<'a> {
-        Reading { spec, items: stacked_items(spec), known, files: known.by_seq(), inheritance }
+    /// Reads with these layouts, files, rules of stacking and registry; `range` are the service months that
+    /// are published (S10).
+    pub fn new(
+        spec: &'a Spec,
+        known: &'a KnownFiles<'_>,
+        rules: &'a StackRules,
+        registry: &'a Registry,
+        range: MonthRange,
+    ) -> Reading<'a> {
+        Reading {
+            spec,
+            items: stacked_items(spec),
+            files: known.by_seq(),
+            rules,
+            registry,
+            types: types(registry),
+            remarks: Remarks::new(spec, known, registry, range),
+        }
     }
 
-    /// The timeline of one stream: `facts` is the operator's input, `stacked` its output with lineage,
-    /// both of the same (holder, insured number) and not empty.
+    /// The timeline of one stream: `facts` is the operator's input of an insured number, `stacked` its
+    /// output with lineage of one holder, not empty.
     ///
     /// # Errors
     /// The batches are not those of the operator.
     pub fn timeline(&self, facts: &RecordBatch, stacked: &RecordBatch) -> anyhow::Result<Timeline> {
         anyhow::ensure!(stacked.num_rows() > 0, "a stream has at least one record");
-        let fact_rows = (0..facts.num_rows()).map(|row| (record_key(facts, row), row)).collect();
-        let stream = Stream { stacked, facts, fact_rows, targets: targets(stacked)? };
-        let mut findings: BTreeMap<usize, Vec<Remark>> = BTreeMap::new();
-        for (row, finding) in stacking_findings(stacked, &[], self.spec)? {
-            let item = finding.item.as_deref().unwrap_or_default();
-            let label = self.spec.label(item);
-            let (message_ja, message_en) =
-                self.spec.catalogue.messages(finding.code, item, label, &finding.detail);
-            findings.entry(row).or_default().push(Remark {
-                code: finding.code,
-                severity: finding.severity,
-                item: finding.item,
-                message_ja,
-                message_en,
-            });
-        }
+        let keys = |batch: &RecordBatch| (0..batch.num_rows()).map(|r| (record_key(batch, r), r)).collect();
+        let (fact_rows, rows) = (keys(facts), keys(stacked));
+        let stream = Stream { stacked, facts, fact_rows, rows, targets: targets(stacked)? };
+        let mut remarks = self.remarks.of(stacked)?;
         let mut records = Vec::with_capacity(stacked.num_rows());
         for row in 0..stacked.num_rows() {
-            records.push(self.entry(&stream, row, findings.remove(&row).unwrap_or_default())?);
+            records.push(self.entry(&stream, row, remarks.remove(&row).unwrap_or_default())?);
         }
+        let holder_no = text(stacked, column::HOLDER, 0);
         let mut timeline = Timeline {
-            holder_no: text(stacked, column::HOLDER, 0).to_owned(),
+            holder_no: holder_no.to_owned(),
+            holder_name: self.registry.name_on(holder_no, LATEST).map(str::to_owned),
+            holder_type: self.types.on(holder_no, LATEST).map(|code| self.coded("insurer_type", code)),
             insured_no: text(stacked, column::INSURED, 0).to_owned(),
             name_kana: None,
+            moves: moves(&records),
             records,
         };
         timeline.name_kana = timeline.newest("name_kana").map(|held| held.value.to_string());
@@ -87,7 +105,7 @@ impl<'a> Reading<'a> {
 
     fn entry(&self, stream: &Stream<'_>, row: usize, findings: Vec<Remark>) -> anyhow::Result<Entry> {
         let stacked = stream.stacked;
-        let is_correction = stacked.column(column::IS_CORRECTION).as_boolean().value(row);
+        let is_correction = is_correction(stacked, row);
         let key = record_key(stacked, row);
         let file = self.files.get(&key.0);
         let dates = stacked.column(column::CORRECTION_DATE).as_primitive::<Date32Type>();
@@ -99,10 +117,12 @@ impl<'a> Reading<'a> {
             kind: if is_correction { EntryKind::Correction } else { EntryKind::Movement },
             movement_date: date(stacked, row),
             insurer_no: text(stacked, column::INSURER, row).to_owned(),
+            holder_no: text(stacked, column::HOLDER, row).to_owned(),
             change_type: self.coded(types, text(stacked, column::CHANGE_TYPE, row)),
             reason: reason.map(|held| Coded { code: held.value.to_string(), label_ja: held.code_label }),
             correction_date: (is_correction && dates.is_valid(row)).then(|| Day(dates.value(row))),
             standing,
+            cut_off: if standing == Standing::Live { self.cut_off(stacked, row) } else { None },
             findings,
             source: self.source(key),
             processing_month: file.and_then(|file| file.processing_month),
@@ -111,6 +131,21 @@ impl<'a> Reading<'a> {
             sent: self.sent(stream, row)?,
             items: if standing == Standing::Live { self.cells(stream, row)? } else { Vec::new() },
         })
+    }
+
+    /// From when a live record is cut off, and why.
+    fn cut_off(&self, stacked: &RecordBatch, row: usize) -> Option<CutOff> {
+        let holders = self.registry.holders();
+        let change = text(stacked, column::CHANGE_TYPE, row).bytes().next().unwrap_or_default();
+        let is_end = Change::of(false, change) == Change::End;
+        let insurer = holders.place(text(stacked, column::INSURER, row))?;
+        let cut = holders.holding(insurer, date(stacked, row), is_end).cut_off?;
+        let (reason, by) = match cut.why {
+            Why::Joined { union } => (CutOffReason::MembershipBegan, union),
+            Why::Left { union } => (CutOffReason::MembershipEnded, union),
+            Why::Ended { holder } => (CutOffReason::HolderEnded, holder),
+        };
+        Some(CutOff { from: cut.day, reason, by: holders.number(by).to_owned() })
     }
 
     fn source(&self, (seq, record_no): Key) -> Source {
@@ -166,24 +201,41 @@ impl<'a> Reading<'a> {
         Ok(self.items.iter().enumerate().filter(|(at, _)| named >> at & 1 == 1).map(sent).collect())
     }
 
-    /// The stream as stacked without an applied correction and those applied to its record after it,
-    /// and the row of that record.
+    /// The person as stacked without an applied modification and all later corrections of that date (one
+    /// that came too late for this record would find it there), and the row of its record.
     fn before(&self, stream: &Stream<'_>, row: usize) -> anyhow::Result<Option<(RecordBatch, usize)>> {
         let Some(target) = stream.targets[row] else { return Ok(None) };
-        let left_out = |other: usize| other >= row && stream.targets[other] == Some(target);
-        let left_out: Vec<Key> = (0..stream.stacked.num_rows())
-            .filter(|&other| left_out(other))
-            .map(|other| record_key(stream.stacked, other))
-            .collect();
+        let types = stream.stacked.column(column::CHANGE_TYPE).as_string::<i32>();
+        if Change::of(true, types.value(row).bytes().next().unwrap_or_default()) == Change::Delete {
+            return Ok(None); // changes no item, whatever it gives
+        }
+        let date = date(stream.stacked, row);
+        let slip = self.slip_order(stream.stacked, row);
         let kept: BooleanArray = (0..stream.facts.num_rows())
-            .map(|r| Some(!left_out.contains(&record_key(stream.facts, r))))
+            .map(|fact| {
+                let may_apply = is_correction(stream.facts, fact) && self::date(stream.facts, fact) == date;
+                let earlier = match stream.rows.get(&record_key(stream.facts, fact)) {
+                    Some(&other) => other < row,
+                    None => self.slip_order(stream.facts, fact) < slip, // under another holder
+                };
+                Some(!may_apply || earlier)
+            })
             .collect();
         let facts = filter_record_batch(stream.facts, &kept)?;
         let schema = stacked_schema(&facts.schema(), false);
-        let stacked = stack_chunk(&facts, &self.known.orders, self.inheritance, &schema)?;
+        let stacked = stack_chunk(&facts, self.rules, self.registry.holders(), &schema)?;
         let record = record_key(stream.stacked, target);
         let found = (0..stacked.num_rows()).find(|&r| record_key(&stacked, r) == record);
         Ok(found.map(|row| (stacked, row)))
+    }
+
+    /// Where a correction stands in the order of application, but for the passes.
+    fn slip_order(&self, batch: &RecordBatch, row: usize) -> (u32, i32, u32, i64) {
+        let (seq, record_no) = record_key(batch, row);
+        let order = usize::try_from(seq).ok().and_then(|seq| self.rules.orders.get(seq));
+        let order = order.copied().unwrap_or_default();
+        let corrected = batch.column(column::CORRECTION_DATE).as_primitive::<Date32Type>();
+        (order.batch, corrected.value(row), order.rank, record_no)
     }
 
     /// All items of a live record.
@@ -213,62 +265,14 @@ fn own(stream: &Stream<'_>, row: usize) -> u128 {
     rows.fold(0, |own, other| own | given(other) | cleared(other))
 }
 
-/// Per row of one stream the row an applied correction was applied to. Rows of one date stand in order
-/// of application, so that is the last record of the date before it that was ever live.
-fn targets(stacked: &RecordBatch) -> anyhow::Result<Vec<Option<usize>>> {
-    let mut targets = vec![None; stacked.num_rows()];
-    let mut record: Option<usize> = None;
-    for (row, target) in targets.iter_mut().enumerate() {
-        record = record.filter(|&r| date(stacked, r) == date(stacked, row));
-        match standing(stacked, row)? {
-            Standing::Live | Standing::Deleted => record = Some(row),
-            Standing::Applied => *target = record,
-            Standing::Refused => {}
-        }
-    }
-    Ok(targets)
-}
-
-fn standing(stacked: &RecordBatch, row: usize) -> anyhow::Result<Standing> {
-    let states = stacked.column_by_name("state").and_then(|c| c.as_primitive_opt::<UInt8Type>());
-    let state = states.ok_or_else(|| anyhow::anyhow!("not a stacked chunk"))?.value(row);
-    Ok(match state {
-        s if s == State::Live as u8 => Standing::Live,
-        s if s == State::Applied as u8 => Standing::Applied,
-        s if s == State::Deleted as u8 => Standing::Deleted,
-        _ => Standing::Refused,
-    })
-}
-
-fn value(array: &dyn Array, kind: Kind, row: usize) -> Option<Value> {
-    if array.is_null(row) {
-        return None;
-    }
-    Some(match array.data_type() {
-        DataType::Date32 => {
-            let day = Day(array.as_primitive::<Date32Type>().value(row));
-            if kind == Kind::Month { Value::Month(day.month()) } else { Value::Day(day) }
-        }
-        DataType::Int32 => Value::Number(array.as_primitive::<Int32Type>().value(row)),
-        _ => Value::Text(array.as_string_opt::<i32>()?.value(row).to_owned()),
-    })
-}
-
-fn record_key(batch: &RecordBatch, row: usize) -> Key {
-    let seqs = batch.column(column::FILE_SEQ).as_primitive::<Int32Type>();
-    let records = batch.column(column::RECORD_NO).as_primitive::<Int64Type>();
-    (seqs.value(row), records.value(row))
-}
-
-/// `file_seq << 32 | record_no`, as the operator's lineage has it.
-fn unpack(source: i64) -> Key {
-    ((source >> 32) as i32, source & 0xffff_ffff)
-}
-
-fn text(batch: &RecordBatch, at: usize, row: usize) -> &str {
-    batch.column(at).as_string::<i32>().value(row)
-}
-
-fn date(batch: &RecordBatch, row: usize) -> Day {
-    Day(batch.column(column::DATE).as_primitive::<Date32Type>().value(row))
+/// The insurer types of all insurers.
+fn types(registry: &Registry) -> Names {
+    let insurers = registry.tables().into_iter().filter(|stacked| stacked.table == FactTable::Insurer);
+    Names::new(insurers.flat_map(|insurers| {
+        insurers.periods.iter().map(|period| {
+            let row = period.row as usize;
+            let insurer_type = insurers.text("insurer_type", row).map(str::to_owned);
+            (insurers.insurer_no(row).to_owned(), period.from, insurer_type)
+        })
+    }))
 }

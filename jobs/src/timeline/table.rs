@@ -3,7 +3,8 @@
 //! Promise: an item that a record holds like the live record before it is not repeated; labels are
 //! padded by the width a terminal gives them.
 
-use super::model::{Entry, EntryKind, Labelled, Sent, Standing, Timeline};
+use super::model::{CutOff, CutOffReason, Entry, EntryKind, Labelled, Move, Sent, Standing, Timeline};
+use crate::stack::fact::Change;
 use std::fmt::Write;
 use tsumiage_schemas::Severity;
 use unicode_width::UnicodeWidthStr;
@@ -13,6 +14,9 @@ const NOT_SET: &str = "（未設定）";
 
 /// The item that stands in a record's first line and is never inherited.
 const REASON: &str = "movement_reason";
+
+/// Label of the insurer number that a record carries.
+const INSURER: &str = "証記載保険者番号";
 
 /// One line about an item: label, and value or change.
 type Line = (String, String);
@@ -24,7 +28,10 @@ pub fn table(timelines: &[Timeline]) -> String {
 }
 
 fn one(timeline: &Timeline) -> String {
-    let mut out = format!("被保険者番号 {}  保険者番号 {}", timeline.insured_no, timeline.holder_no);
+    let mut out = format!("被保険者番号 {}  {}", timeline.insured_no, holder(timeline));
+    if let Some(label) = timeline.holder_type.as_ref().and_then(|of| of.label_ja.as_ref()) {
+        let _ = write!(out, "（{label}）");
+    }
     if let Some(name) = &timeline.name_kana {
         let _ = write!(out, "  氏名 {name}");
     }
@@ -32,11 +39,15 @@ fn one(timeline: &Timeline) -> String {
     let mut before: Option<&Entry> = None;
     for entry in timeline.records.iter().filter(|entry| entry.corrects.is_none()) {
         out.push('\n');
-        record(&mut out, entry, before);
+        let moved = timeline.moves.iter().find(|moved| moved.source == entry.source);
+        record(&mut out, entry, before, moved);
         let corrections = |other: &&Entry| other.corrects.as_ref() == Some(&entry.source);
         for slip in timeline.records.iter().filter(corrections) {
             correction(&mut out, slip);
             remarks(&mut out, slip, "    ");
+        }
+        if let Some(cut) = timeline.goes_out(entry) {
+            let _ = writeln!(out, "  × {}", out_of_force(entry, cut));
         }
         if entry.standing == Standing::Live {
             before = Some(entry);
@@ -45,8 +56,32 @@ fn one(timeline: &Timeline) -> String {
     out
 }
 
+/// The holder with its name; 保険者番号 is the number on the card, which under a union is the member's.
+pub(super) fn holder(timeline: &Timeline) -> String {
+    let name = timeline.holder_name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    format!("保有者 {}{name}", timeline.holder_no)
+}
+
+/// From when a record is cut off, and why.
+pub(super) fn out_of_force(entry: &Entry, cut: &CutOff) -> String {
+    let CutOff { from, by, .. } = cut;
+    if cut.from_the_start(entry) {
+        return format!("有効にならない: 保険者 {by} が {from} から終了したままのため");
+    }
+    let why = match cut.reason {
+        CutOffReason::MembershipBegan => {
+            format!("{} が {by} の構成市町村（行政区）になったため", entry.insurer_no)
+        }
+        CutOffReason::MembershipEnded => {
+            format!("{} が {by} の構成市町村（行政区）でなくなったため", entry.insurer_no)
+        }
+        CutOffReason::HolderEnded => format!("保険者 {by} が終了したため"),
+    };
+    format!("{from} から無効: {why}")
+}
+
 /// A movement, or a correction that stands alone because it was refused.
-fn record(out: &mut String, entry: &Entry, before: Option<&Entry>) {
+fn record(out: &mut String, entry: &Entry, before: Option<&Entry>, moved: Option<&Move>) {
     if entry.standing == Standing::Refused {
         out.push_str("× ");
     }
@@ -62,7 +97,28 @@ fn record(out: &mut String, entry: &Entry, before: Option<&Entry>) {
     let _ = write!(out, "  {}", place(entry));
     out.push_str(if entry.standing == Standing::Deleted { "  削除済み\n" } else { "\n" });
     remarks(out, entry, "  ");
-    lines(out, &changes(entry, before), "  ");
+    if let Some(moved) = moved {
+        let Move { from_insurer_no, to_insurer_no, .. } = moved;
+        let reason = moved.reason.as_ref().map(|reason| format!("  事由 {reason}")).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  構成市町村（行政区）間の異動: {INSURER} {from_insurer_no} → {to_insurer_no}{reason}"
+        );
+    }
+    let insurer = insurer(entry, before).filter(|_| moved.is_none());
+    let told: Vec<Line> = insurer.into_iter().chain(changes(entry, before)).collect();
+    lines(out, &told, "  ");
+}
+
+/// The member's number where it is not that of the live record before, or nobody told it yet.
+fn insurer(entry: &Entry, before: Option<&Entry>) -> Option<Line> {
+    let known = before.map_or(&entry.holder_no, |before| &before.insurer_no);
+    let other = *known != entry.insurer_no;
+    let text = match before.filter(|_| entry.standing == Standing::Live) {
+        Some(before) => format!("{} → {}", before.insurer_no, entry.insurer_no),
+        None => entry.insurer_no.clone(),
+    };
+    other.then(|| (INSURER.to_owned(), text))
 }
 
 /// Processing month, take-in day, file and record number.
@@ -91,9 +147,6 @@ fn remarks(out: &mut String, entry: &Entry, indent: &str) {
 fn changes(entry: &Entry, before: Option<&Entry>) -> Vec<Line> {
     let held_before = |item: &str| before.and_then(|b| b.item(item)).and_then(|cell| cell.held.as_ref());
     let mut lines = Vec::new();
-    if let Some(other) = before.filter(|b| b.insurer_no != entry.insurer_no) {
-        lines.push(("証記載保険者番号".to_owned(), format!("{} → {}", other.insurer_no, entry.insurer_no)));
-    }
     for cell in entry.items.iter().filter(|cell| cell.item != REASON) {
         let (old, new) = (held_before(&cell.item), cell.held.as_ref());
         if old != new {
@@ -112,13 +165,13 @@ fn changes(entry: &Entry, before: Option<&Entry>) -> Vec<Line> {
     lines
 }
 
-/// An applied correction: what it changed in its record, value before and after.
+/// An applied correction: what it changed in its record, value before and after; a deletion changes no item.
 fn correction(out: &mut String, slip: &Entry) {
     let date = slip.correction_date.map(|date| date.to_string()).unwrap_or_default();
     let what = slip.change_type.label_ja.as_deref().unwrap_or(&slip.change_type.code);
     let head = format!("  訂正 {date} {what}");
     let place = place(slip);
-    if slip.sent.is_empty() {
+    if slip.sent.is_empty() || slip.change() == Change::Delete {
         let _ = writeln!(out, "{head}  [{place}]");
         return;
     }

@@ -6,6 +6,8 @@ use tsumiage_schemas::rules::CheckDigits;
 
 /// The first municipality of prefecture 14; further prefectures follow when it is full.
 const FIRST: u32 = 14_100;
+/// The union: no municipality, and before all of them.
+const UNION: u32 = 14_099;
 
 /// One insurer and its habits.
 pub(super) struct Insurer {
@@ -15,6 +17,8 @@ pub(super) struct Insurer {
     pub(super) number: [u8; 6],
     /// Number of people it ever has.
     pub(super) recipients: u64,
+    /// How far its insured numbers are moved, so that those of a union are unique.
+    first_insured: u64,
     /// Sends every item that has a value, not only the changed ones.
     pub(super) full: bool,
     /// Quotes every item, not only those that need it.
@@ -51,6 +55,11 @@ fn municipality_digit(body: &[u8]) -> u8 {
     b'0' + ((11 - sum % 11) % 10) as u8
 }
 
+/// The number of the union.
+pub(super) fn union_number() -> [u8; 6] {
+    checked(u64::from(UNION))
+}
+
 /// All insurers, ascending by number. Their people sum up to `options.recipients`; nobody has none.
 pub(super) fn insurers(options: &SynthOptions) -> Vec<Insurer> {
     let count = u64::from(options.insurers).min(options.recipients);
@@ -64,11 +73,14 @@ pub(super) fn insurers(options: &SynthOptions) -> Vec<Insurer> {
     let total = u128::from(weights.iter().sum::<u64>().max(1));
     let spare = u128::from(options.recipients - count);
     let mut before = 0u128;
+    let mut people = 0;
     let mut insurer = |(n, weight): (usize, u64)| {
         let given = spare * before / total;
         before += u128::from(weight);
         let recipients = 1 + (spare * before / total - given) as u64;
-        Insurer::new(options, n as u32, recipients)
+        let first_insured = if options.union { people } else { 0 };
+        people += recipients;
+        Insurer { first_insured, ..Insurer::new(options, n as u32, recipients) }
     };
     weights.into_iter().enumerate().map(&mut insurer).collect()
 }
@@ -84,6 +96,7 @@ impl Insurer {
             key: rng.draw(),
             number: checked(municipality),
             recipients,
+            first_insured: 0,
             full: full_up_to(n + 1) > full_up_to(n),
             quote_all: rng.per_mille(400),
             renews_early: rng.per_mille(150),
@@ -96,6 +109,17 @@ impl Insurer {
     /// The number as text.
     pub(super) fn name(&self) -> &str {
         std::str::from_utf8(&self.number).unwrap_or("000000")
+    }
+
+    /// The insured number of a person: ten digits, different for every person of an insurer or union.
+    pub(super) fn insured_no(&self, person: u64) -> [u8; 10] {
+        let mut number = [b'0'; 10];
+        let mut rest = 1_000_000 + self.first_insured + person;
+        for place in number.iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        number
     }
 }
 
@@ -116,5 +140,6 @@ mod tests {
         let smallest = all.iter().map(|i| i.recipients).min().unwrap();
         assert!(largest > 8 * smallest, "{largest} {smallest}");
         assert_eq!(checked::<6>(14_100), *b"141003");
+        assert!(union_number() < all[0].number && CheckDigits::BOTH.hold(&union_number()));
     }
 }

@@ -11,7 +11,7 @@ columns! {
     /// Columns of layout 5311 that are used.
     Columns {
         record_type record_no exchange_id movement_date movement_type movement_reason insurer_no insured_no
-        name_kana birth_date sex qualified_date disqualified_date application_type
+        name_kana birth_date sex qualified_date disqualified_date union_no application_type
         change_application_status application_date deemed_care_level_type care_level
         certification_start_date certification_end_date care_plan_type care_plan_provider_no
         care_plan_start_date home_service_limit_units home_service_limit_start_date
@@ -26,7 +26,7 @@ columns! {
 }
 
 /// Care levels from light to heavy, and how many of 100 have them at first.
-const LEVELS: [(&str, u32); 7] =
+pub(super) const LEVELS: [(&str, u32); 7] =
     [("12", 17), ("13", 15), ("21", 22), ("22", 16), ("23", 13), ("24", 11), ("25", 6)];
 /// Yen a day by income step: food, private, semi-private, conventional (welfare, medical), multi-bed.
 const CAPS: [[u64; 6]; 3] =
@@ -48,7 +48,11 @@ pub(super) struct Life<'w> {
     insurer: &'w Insurer,
     /// The record as it stands.
     pub(super) row: Row,
+    /// Where the person lives: the insurer, or in a union any member.
+    pub(super) insurer_no: [u8; 6],
     rng: Rng,
+    /// Apart from `rng`, so that lives are the same with and without a union.
+    moving: Rng,
     level: usize,
     born: (i32, u32, u32),
     /// 0 to 2: income step with facility caps; 3: none.
@@ -63,7 +67,9 @@ impl<'w> Life<'w> {
             world,
             insurer,
             row: Row::new(layout),
+            insurer_no: insurer.number,
             rng: Rng::keyed(&[]),
+            moving: Rng::keyed(&[]),
             level: 0,
             born: (1940, 1, 1),
             income: 3,
@@ -75,11 +81,13 @@ impl<'w> Life<'w> {
     pub(super) fn meet(&mut self, person: u64) {
         let c = &self.world.columns;
         self.rng = Rng::keyed(&[self.insurer.key, 4, person]);
+        self.moving = Rng::keyed(&[self.insurer.key, 7, person]);
+        self.insurer_no = self.insurer.number;
         self.row.clear();
         self.row.key(c.record_type, b"2");
         self.row.key(c.exchange_id, b"5311");
         self.row.key(c.insurer_no, &self.insurer.number);
-        self.row.key(c.insured_no, &insured_no(person));
+        self.row.key(c.insured_no, &self.insurer.insured_no(person));
     }
 
     /// Applies what happens on a day: the record then holds the movement to send.
@@ -97,18 +105,30 @@ impl<'w> Life<'w> {
         if event.has(Event::REDUCTION) || (event.has(Event::BEGIN) && self.rng.per_mille(500)) {
             self.reduce(day, event.has(Event::BEGIN));
         }
-        let (c, text) = (&self.world.columns, |day| self.world.calendar.text(day));
+        let world = self.world;
+        let (c, text) = (&world.columns, |day| world.calendar.text(day));
         if event.has(Event::END) {
             self.row.set(c.disqualified_date, text(date));
         }
         let (kind, reason) = match () {
             () if event.has(Event::BEGIN) => (b"1", b"01"),
             () if event.has(Event::END) => (b"3", b"02"),
+            () if self.moves() => (b"2", b"03"),
             () => (b"2", b"99"),
         };
         self.row.key(c.movement_date, text(date));
         self.row.key(c.movement_type, kind);
         self.row.key(c.movement_reason, reason);
+    }
+
+    /// Whether a change is a move to another member of the union.
+    fn moves(&mut self) -> bool {
+        let union = self.world.union.as_ref();
+        let to = union.and_then(|union| union.moves_to(&mut self.moving, &self.insurer_no));
+        let Some(to) = to else { return false };
+        self.insurer_no = to;
+        self.row.key(self.world.columns.insurer_no, &to);
+        true
     }
 
     fn register(&mut self, date: i32) {
@@ -140,6 +160,9 @@ impl<'w> Life<'w> {
             row.number(c.nhi_certificate_no, number);
         }
         let application = calendar.text(date);
+        if let Some(union) = &self.world.union {
+            row.set(c.union_no, &union.number);
+        }
         row.set(c.application_date, application);
         row.set(c.change_application_status, b"1");
         row.set(c.deemed_care_level_type, b"1");
@@ -263,15 +286,4 @@ impl<'w> Life<'w> {
             slip.key(to.birth_date, birth);
         }
     }
-}
-
-/// Ten digits, different for every person of an insurer.
-pub(super) fn insured_no(person: u64) -> [u8; 10] {
-    let mut number = [b'0'; 10];
-    let mut rest = 1_000_000 + person;
-    for place in number.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    number
 }

@@ -1,5 +1,6 @@
 //! Realistic exchange files at any scale (`tsumiage synth`): an invented prefecture whose insurers
-//! send their recipients' movements (5311) and correction slips (5321) month by month.
+//! send their recipients' movements (5311) and correction slips (5321) month by month, each for itself or
+//! all as members of one union.
 //!
 //! Promise: the bytes depend on the options and layouts only, never on threads, clock or machine; memory
 //! does not grow with the number of people. Names and numbers are invented. With corrections off every
@@ -19,9 +20,12 @@ mod sender;
 mod sheet;
 #[cfg(test)]
 mod tests;
+mod union;
 
+use crate::reader::MOST_ITEMS;
+use crate::writer::WriteError;
 use calendar::Calendar;
-use insurer::insurers;
+use insurer::{Insurer, insurers};
 use quota::{Quota, Totals};
 use rayon::prelude::*;
 use row::columns;
@@ -29,6 +33,7 @@ use sender::Sender;
 use std::io;
 use std::path::{Path, PathBuf};
 use tsumiage_schemas::{Layout, Month, Spec};
+use union::Union;
 
 /// What to make.
 #[derive(Clone, Debug)]
@@ -52,6 +57,10 @@ pub struct SynthOptions {
     pub errors_every: Option<u64>,
     /// Share of the insurers that send full records, 0 to 1; the others send what changed.
     pub full_share: f64,
+    /// The insurers are the members of one union from the start (domain 4, case 1): it registers itself and
+    /// them in one more file, sends for them, and people move between them (case 8). Insured numbers are
+    /// then unique over all insurers, else over each.
+    pub union: bool,
 }
 
 impl Default for SynthOptions {
@@ -66,6 +75,7 @@ impl Default for SynthOptions {
             corrections: true,
             errors_every: None,
             full_share: 0.5,
+            union: false,
         }
     }
 }
@@ -75,7 +85,7 @@ impl Default for SynthOptions {
 pub struct SynthReport {
     /// Files.
     pub files: u64,
-    /// Data records, of both kinds.
+    /// Data records of all kinds.
     pub records: u64,
     /// Movements (5311) among them.
     pub movements: u64,
@@ -111,6 +121,9 @@ pub enum SynthError {
     /// Options that cannot be met.
     #[error("{0}")]
     Options(String),
+    /// The layouts have no room for what a union registers.
+    #[error("what the union registers: {0}")]
+    Registration(#[from] WriteError),
 }
 
 columns! {
@@ -131,13 +144,15 @@ struct World {
     slip: SlipColumns,
     /// Units of each care level.
     limits: [u64; 7],
+    union: Option<Union>,
     faults: bool,
     errors_every: Option<u64>,
 }
 
 impl World {
-    fn new(options: &SynthOptions, spec: &Spec) -> World {
+    fn new(options: &SynthOptions, spec: &Spec, insurers: &[Insurer]) -> World {
         let month = options.first_month;
+        let limits = life::limits(spec, month);
         World {
             calendar: Calendar::new(month, options.months),
             names: names::Names::new(),
@@ -145,7 +160,8 @@ impl World {
             correction: spec.correction().clone(),
             columns: life::Columns::of(spec.movement(), month),
             slip: SlipColumns::of(spec.correction(), month),
-            limits: life::limits(spec, month),
+            limits: if options.union { union::raised(limits) } else { limits },
+            union: options.union.then(|| Union::of(insurers)),
             faults: options.corrections,
             errors_every: options.errors_every,
         }
@@ -153,22 +169,25 @@ impl World {
 }
 
 /// Makes the files `<insurer>-<processing month>-<exchange id>.csv` in the folder `out`, which is created if
-/// missing. Insurers are written side by side on rayon's threads.
+/// missing; in a union also what it registers, `<union>-<first processing month>-5411.csv`. Insurers are
+/// written side by side on rayon's threads.
 ///
 /// # Errors
 /// Options that cannot be met, a folder that is not empty, the disk. A failed run leaves what it wrote.
 pub fn synth(options: &SynthOptions, spec: &Spec, out: &Path) -> Result<SynthReport, SynthError> {
     check(options)?;
     prepare(out)?;
-    let world = World::new(options, spec);
     let insurers = insurers(options);
+    let world = World::new(options, spec, &insurers);
     let quotas = quotas(&world, &insurers, options)?;
-    insurers
+    let registered = world.union.as_ref().map(|union| union.register(&world, spec, out)).transpose()?;
+    let sent = insurers
         .par_iter()
         .zip(quotas)
         .with_max_len(1)
         .map(|(insurer, quota)| Sender { world: &world, insurer, quota }.write(out))
-        .try_reduce(SynthReport::default, |a, b| Ok(a.plus(b)))
+        .try_reduce(SynthReport::default, |a, b| Ok(a.plus(b)))?;
+    Ok(sent.plus(registered.unwrap_or_default()))
 }
 
 fn check(options: &SynthOptions) -> Result<(), SynthError> {
@@ -177,6 +196,8 @@ fn check(options: &SynthOptions) -> Result<(), SynthError> {
         o if o.recipients == 0 || o.insurers == 0 => wrong("at least one recipient and one insurer"),
         o if o.recipients > 1_000_000_000 => wrong("at most 1,000,000,000 recipients"),
         o if o.insurers > 30_000 => wrong("at most 30,000 insurers"),
+        // Its list is one record, and the reader takes records of at most so many items.
+        o if o.union && 7 + 2 * o.insurers as usize > MOST_ITEMS => wrong("at most 508 members of a union"),
         o if !(1..=600).contains(&o.months) => wrong("1 to 600 months"),
         o if !(2000 * 12 + 3..=2100 * 12).contains(&o.first_month.0) => {
             wrong("the first month must be from 2000-04 to 2100-01")
@@ -195,11 +216,7 @@ fn prepare(out: &Path) -> Result<(), SynthError> {
 }
 
 /// The quota each insurer begins with.
-fn quotas(
-    world: &World,
-    insurers: &[insurer::Insurer],
-    options: &SynthOptions,
-) -> Result<Vec<Quota>, SynthError> {
+fn quotas(world: &World, insurers: &[Insurer], options: &SynthOptions) -> Result<Vec<Quota>, SynthError> {
     let Some(wanted) = options.movements else { return Ok(vec![Quota::NATURAL; insurers.len()]) };
     let each: Vec<Totals> = insurers.par_iter().with_max_len(1).map(|i| Sender::totals(world, i)).collect();
     let all = each.iter().fold(Totals::default(), |sum, totals| sum.plus(*totals));

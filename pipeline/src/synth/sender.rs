@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::quota::{Quota, Totals};
 use super::row::{Row, Style};
 use super::sheet::{Control, Sheet};
+use super::union::Union;
 use super::{SynthError, SynthReport, World};
 use std::path::Path;
 
@@ -75,7 +76,8 @@ impl Sender<'_> {
             let processing_month = self.world.calendar.processing_month(month as u32).digits();
             let name = format!("{}-{processing_month}-{exchange_id}.csv", self.insurer.name());
             let control = Control {
-                insurer_no: self.insurer.name(),
+                // A union sends in its members' names (domain 4, case 1).
+                insurer_no: self.world.union.as_ref().map_or(self.insurer.name(), Union::name),
                 data_type: &exchange_id[..3],
                 processing_month: &processing_month,
                 quote_all: self.insurer.quote_all,
@@ -132,8 +134,8 @@ impl Sender<'_> {
         slip.key(c.movement_date, calendar.text(day as i32));
         slip.key(c.correction_date, calendar.text(correction.day));
         slip.key(c.correction_type, if correction.delete { b"3" } else { b"2" });
-        slip.key(c.insurer_no, &self.insurer.number);
-        slip.key(c.insured_no, &super::life::insured_no(person));
+        slip.key(c.insurer_no, &life.insurer_no);
+        slip.key(c.insured_no, &self.insurer.insured_no(person));
         if !correction.delete {
             life.correct(slip);
         }

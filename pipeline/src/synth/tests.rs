@@ -1,7 +1,10 @@
 //! Tests of whole data sets.
 
+mod union;
+
 use super::{SynthError, SynthOptions, SynthReport, synth};
 use crate::reader::{Compiled, ReadOptions, read};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
@@ -57,6 +60,32 @@ fn bytes_depend_on_the_seed_and_not_on_threads() {
     assert_eq!(report.bytes, one.values().map(|b| b.len() as u64).sum::<u64>());
     assert_eq!(report.movements, records(&one, "-5311").len() as u64);
     assert_eq!(report.records - report.movements, records(&one, "-5321").len() as u64);
+}
+
+/// Over names, sizes and bytes of all files, in name order.
+fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut hash = Sha256::new();
+    for (name, bytes) in files {
+        hash.update(format!("{name} {}\n", bytes.len()));
+        hash.update(bytes);
+    }
+    crate::disk::hex(&hash.finalize())
+}
+
+#[test]
+fn known_options_give_known_bytes() {
+    // Data sets are named by their options in notes and benchmarks, so these change only on purpose (or with
+    // the layouts and the table of limits built in).
+    let stretched = SynthOptions { movements: Some(9_000), corrections: false, ..small() };
+    let damaged = SynthOptions { errors_every: Some(10), full_share: 0.2, ..small() };
+    assert_eq!(
+        [small(), stretched, damaged].map(|options| digest(&made(&options).1)),
+        [
+            "7ad84d610a667c753fc7b8513b17da31b6af4e511aaa23680ef16ac44c8fcca7",
+            "e8b5520b0d01584ddb09e33d37d97f533e498bb140d0342c09c0f097caaa728f",
+            "334b70e71df12b6c3a9502687f72e38d214ba57cb7cbf6d8c69a7af298320dff"
+        ]
+    );
 }
 
 #[test]

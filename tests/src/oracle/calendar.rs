@@ -54,3 +54,9 @@ pub(super) fn day_text(day: Date) -> String {
 pub(super) fn month_text(month: Ym) -> String {
     day_text(first_day(month))
 }
+
+/// The day after.
+pub(super) fn day_after(day: Date) -> Date {
+    let last = last_day(month_of(day));
+    if day < last { day + 1 } else { first_day(next_month(month_of(day))) }
+}

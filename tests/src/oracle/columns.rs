@@ -1,4 +1,6 @@
-//! The stacked items by name, in the order of layout 5311.
+//! The stacked items by name, in the order of the layouts.
+
+use super::RegistryKind;
 
 /// Every item of layout 5311 but the envelope columns, `movement_date`, `movement_type`, `insurer_no` and
 /// `insured_no`. Items whose names end in `_date` are dates.
@@ -80,4 +82,41 @@ pub const ITEMS: [&str; 72] = [
 /// Movement date, type and reason are never inherited; every other item is.
 pub(super) fn inherited_items() -> impl Iterator<Item = &'static str> {
     ITEMS.into_iter().filter(|item| *item != "movement_reason")
+}
+
+/// What a record of the registry says, by kind, besides insurer number, movement date and type; in the
+/// order of the layouts. Names that end in `_date` are dates.
+pub(super) fn registry_items(kind: RegistryKind) -> &'static [&'static str] {
+    match kind {
+        RegistryKind::Insurer => {
+            &["movement_reason", "insurer_name", "insurer_type", "valid_from_date", "valid_to_date"]
+        }
+        RegistryKind::Limit => &[
+            "movement_reason",
+            "care_level",
+            "category_limit_units",
+            "service_type",
+            "service_type_limit_units",
+            "valid_from_date",
+            "valid_to_date",
+        ],
+        RegistryKind::Benefit => &[
+            "movement_reason",
+            "service_code",
+            "service_name",
+            "service_points",
+            "valid_from_date",
+            "valid_to_date",
+        ],
+        RegistryKind::Membership => &["movement_reason"],
+    }
+}
+
+/// The items that tell the streams of one insurer apart.
+pub(super) fn registry_keys(kind: RegistryKind) -> &'static [&'static str] {
+    match kind {
+        RegistryKind::Limit => &["care_level", "service_type"],
+        RegistryKind::Benefit => &["service_code"],
+        RegistryKind::Insurer | RegistryKind::Membership => &[],
+    }
 }

@@ -1,20 +1,29 @@
-//! The naive oracle: domain.md section 3, written down once more, slow and obvious.
+//! The naive oracle: domain.md sections 3 and 4, written down once more, slow and obvious.
 //!
-//! Promise: shares no code with the production fold (only `std`), reads no files, and recomputes
-//! instead of caching. For recipients whose holder is their own insurer; no unions yet, so none of
-//! S07–S09, S12, S13, S15. Where the domain text is silent, the decision stands beside the code.
+//! Promise: shares no code with the production crates (only `std`), reads no files, and recomputes
+//! instead of caching. Where the domain text is silent, the decision stands beside the code.
 
 mod calendar;
 mod columns;
+mod facts;
 mod findings;
+mod holders;
+mod memberships;
 mod months;
+mod order;
+mod registry;
 mod stacking;
+mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod union_tests;
 
-use std::collections::BTreeMap;
+use holders::Registry;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use columns::ITEMS;
+pub use facts::{Body, FileFact, RecordFact, RegistryFact, RegistryKind, State};
 
 /// A day as the number yyyymmdd.
 pub type Date = i32;
@@ -27,66 +36,6 @@ pub type Row = BTreeMap<String, Option<String>>;
 pub type MonthRow = Row;
 /// A row of `recipient_history`.
 pub type HistoryRow = Row;
-
-/// One accepted exchange file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFact {
-    /// Base name.
-    pub name: String,
-    /// `file_id`: sha256 of the bytes in hex.
-    pub hash: String,
-    /// From the control record.
-    pub processing_month: Ym,
-    /// Day of take-in, in Japan.
-    pub taken_in_on: Date,
-    /// Its accepted data records.
-    pub records: Vec<RecordFact>,
-}
-
-/// The three states of an item (domain.md section 2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Stays as it was; in a registration not set.
-    Blank,
-    /// Changes to this; dates as YYYYMMDD, integers without leading zeros.
-    Value(String),
-    /// Becomes not set.
-    Clear,
-}
-
-/// One accepted data record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordFact {
-    /// Position in the file: control record 1, first data record 2.
-    pub record_no: i64,
-    /// Six digits.
-    pub insurer_no: String,
-    /// Ten characters.
-    pub insured_no: String,
-    /// Of the movement, or of the record being corrected.
-    pub movement_date: Date,
-    /// Movement or correction.
-    pub body: Body,
-    /// Every other item by name (see [`ITEMS`]); absent = [`State::Blank`].
-    pub items: BTreeMap<String, State>,
-}
-
-/// What a record is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// 5311.
-    Movement {
-        /// 1 registration, 2 change, 3 end.
-        movement_type: u8,
-    },
-    /// 5321.
-    Correction {
-        /// Orders the corrections of a batch.
-        correction_date: Date,
-        /// 2 modify, 3 delete.
-        correction_type: u8,
-    },
-}
 
 /// How blanks are filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +68,12 @@ pub struct OracleFinding {
     pub file_hash: String,
     /// Position in the file.
     pub record_no: i64,
-    /// S01–S06, S10, S11, S14.
+    /// S01–S15.
     pub code: String,
-    /// The item, for S11.
+    /// The item, for S09, S11, S15.
     pub item: Option<String>,
+    /// Insurers that the message names.
+    pub names: Vec<String>,
 }
 
 /// What a resolve publishes.
@@ -134,6 +85,14 @@ pub struct Resolved {
     pub history: Vec<HistoryRow>,
     /// By (file order, record number, code, item).
     pub findings: Vec<OracleFinding>,
+    /// By (insurer, valid from).
+    pub insurers: Vec<Row>,
+    /// By (union, member, valid from).
+    pub memberships: Vec<Row>,
+    /// By (insurer, care level, service type, valid from).
+    pub municipal_limits: Vec<Row>,
+    /// By (insurer, service code, valid from).
+    pub special_benefits: Vec<Row>,
 }
 
 /// A record together with the file it came in.
@@ -144,7 +103,7 @@ struct Fact<'a> {
 }
 
 /// Resolves all files known as of a processing month (`None`: all), publishing the service months
-/// `months` (both inclusive); the holder of a record is its insurer.
+/// `months` (both inclusive).
 pub fn resolve(
     files: &[FileFact],
     as_of: Option<Ym>,
@@ -152,58 +111,66 @@ pub fn resolve(
     months: (Ym, Ym),
     limits: &[Limit],
 ) -> Resolved {
-    resolve_for(files, as_of, inheritance, months, limits, &|record| record.insurer_no.clone())
-}
-
-/// [`resolve`] with the holder of a record given by a function.
-pub fn resolve_for(
-    files: &[FileFact],
-    as_of: Option<Ym>,
-    inheritance: Inheritance,
-    months: (Ym, Ym),
-    limits: &[Limit],
-    holder: &dyn Fn(&RecordFact) -> String,
-) -> Resolved {
     // "As of processing month T" means: only records of processing months up to T.
     let known: Vec<&FileFact> =
         files.iter().filter(|file| as_of.is_none_or(|month| file.processing_month <= month)).collect();
-    let facts: Vec<Fact> =
-        known.iter().flat_map(|file| file.records.iter().map(|record| Fact { file, record })).collect();
-    // A stream is one person at one holder.
-    let mut streams: BTreeMap<(String, String), Vec<Fact>> = BTreeMap::new();
-    for fact in facts {
-        streams.entry((holder(fact.record), fact.record.insured_no.clone())).or_default().push(fact);
-    }
-
-    let mut resolved = Resolved::default();
-    for ((holder_no, _), facts) in streams {
-        let (records, refusals) = stacking::stack(&facts);
-        resolved.findings.extend(refusals);
-        let live = match inheritance {
-            Inheritance::Arrival => stacking::live_by_date(&records),
-            Inheritance::Lazy => stacking::filled_lazily(&records),
-        };
-        if inheritance == Inheritance::Arrival {
-            resolved.findings.extend(findings::s11(&records));
+    let (registry, findings) = Registry::new(&known, inheritance);
+    let mut resolved = Resolved {
+        findings,
+        insurers: tables::insurer_rows(&registry),
+        memberships: tables::membership_rows(&registry),
+        municipal_limits: tables::item_rows(&registry, RegistryKind::Limit),
+        special_benefits: tables::item_rows(&registry, RegistryKind::Benefit),
+        ..Resolved::default()
+    };
+    // A stream is one person at one holder; streams of one insured number are stacked side by side.
+    let mut numbers: BTreeMap<&str, Vec<Fact>> = BTreeMap::new();
+    for &file in &known {
+        for record in &file.records {
+            numbers.entry(&record.insured_no).or_default().push(Fact { file, record });
         }
-        resolved.findings.extend(findings::s10(&live, months));
-        resolved.findings.extend(findings::s14(&live));
-        resolved.months.extend(months::month_rows(&holder_no, &live, months, limits));
-        resolved.history.extend(months::history_rows(&holder_no, &live));
     }
+    let mut accepted = Vec::new();
+    for facts in numbers.values() {
+        let stacked = stacking::stack(facts, &registry);
+        resolved.findings.extend(stacked.findings);
+        if inheritance == Inheritance::Arrival {
+            resolved.findings.extend(findings::s11(&stacked.records));
+        }
+        accepted.extend(stacked.accepted);
+        let holders: BTreeSet<&String> = stacked.records.iter().map(|record| &record.holder_no).collect();
+        for holder_no in holders {
+            let live = match inheritance {
+                Inheritance::Arrival => stacking::live_by_date(&stacked.records, holder_no),
+                Inheritance::Lazy => stacking::filled_lazily(&stacked.records, holder_no),
+            };
+            resolved.findings.extend(findings::s07(&live));
+            resolved.findings.extend(findings::s10(&live, months));
+            resolved.findings.extend(findings::s13(&live));
+            resolved.findings.extend(findings::s14(&live));
+            resolved.months.extend(months::month_rows(&registry, &live, months, limits));
+            resolved.history.extend(months::history_rows(&registry, &live));
+        }
+    }
+    let place = |(hash, record_no): (String, i64)| (file_order(&known, &hash), record_no);
+    let accepted: Vec<_> = accepted.into_iter().map(|(holder_no, at)| (holder_no, place(at))).collect();
+    resolved.findings.extend(findings::s08(&registry, &accepted));
+    resolved.findings.extend(findings::s15(&registry));
     let row_order = |row: &Row| {
         ["service_month", "holder_no", "insured_no", "movement_date"].map(|name| row.get(name).cloned())
     };
     resolved.months.sort_by_key(row_order);
     resolved.history.sort_by_key(row_order);
-    resolved.findings.sort_by_key(|finding| (file_order(&known, finding), finding.clone()));
+    resolved.findings.sort_by_cached_key(|finding| (file_order(&known, &finding.file_hash), finding.clone()));
     resolved
 }
 
-/// Where the file of a finding stands in the table `files`.
-fn file_order(files: &[&FileFact], finding: &OracleFinding) -> Option<(Ym, Date, String, String)> {
+/// Where a file stands in the table `files`: processing month, take-in day, name, hash.
+type FileOrder = (Ym, Date, String, String);
+
+fn file_order(files: &[&FileFact], hash: &str) -> Option<FileOrder> {
     files
         .iter()
-        .find(|file| file.hash == finding.file_hash)
+        .find(|file| file.hash == hash)
         .map(|file| (file.processing_month, file.taken_in_on, file.name.clone(), file.hash.clone()))
 }

@@ -5,17 +5,25 @@
 
 use super::calendar::{day_before, day_text, first_day, last_day, month_of, month_text, months, next_month};
 use super::columns::ITEMS;
-use super::stacking::{END, Stored};
+use super::holders::Registry;
+use super::registry::END;
+use super::stacking::Stored;
+use super::tables::{municipal_limit, name_on};
 use super::{Date, HistoryRow, Limit, MonthRow, Row, Ym};
 
 /// The live record with the greatest movement date not after a day.
-fn in_force_on(live: &[Stored], day: Date) -> Option<&Stored> {
+pub(super) fn latest_on(live: &[Stored], day: Date) -> Option<&Stored> {
     live.iter().filter(|record| record.movement_date <= day).max_by_key(|record| record.movement_date)
+}
+
+/// Whether a record is out of force in a month: the month begins when it is cut off.
+fn out_of_force(record: &Stored, month: Ym) -> bool {
+    record.cut_off.is_some_and(|from| from <= first_day(month))
 }
 
 /// The record in force in a month in which the recipient is effective; `None`: not effective.
 pub(super) fn record_of_month(live: &[Stored], month: Ym) -> Option<&Stored> {
-    let record = in_force_on(live, last_day(month))?;
+    let record = latest_on(live, last_day(month)).filter(|record| !out_of_force(record, month))?;
     if record.movement_type != END {
         return Some(record);
     }
@@ -36,11 +44,16 @@ pub(super) fn certification_covers(record: &Stored, month: Ym) -> bool {
     start <= last_day(month) && end.is_none_or(|end| end >= first_day(month) && end >= start)
 }
 
+/// The record in force on a month's first day.
+fn on_first_day(live: &[Stored], month: Ym) -> Option<&Stored> {
+    latest_on(live, first_day(month)).filter(|record| !out_of_force(record, month))
+}
+
 /// The care level with the greatest weight in a month, and its row of the table.
 fn heaviest<'a>(live: &[Stored], month: Ym, limits: &'a [Limit]) -> Option<&'a Limit> {
     // The record in force on the first day and every live record dated in the month, ends excepted (of
     // both: who is out on the first day has no level then).
-    let first = in_force_on(live, first_day(month)).map(|record| record.movement_date);
+    let first = on_first_day(live, month).map(|record| record.movement_date);
     let is_candidate = |record: &&Stored| {
         let dated = Some(record.movement_date) == first || month_of(record.movement_date) == month;
         dated && record.movement_type != END
@@ -61,53 +74,54 @@ fn heaviest<'a>(live: &[Stored], month: Ym, limits: &'a [Limit]) -> Option<&'a L
         .max_by_key(|limit| limit.weight)
 }
 
-/// The rows of `recipient_month` for the months from `first` to `last`.
+/// The rows of `recipient_month` of a stream for the months from `first` to `last`.
 pub(super) fn month_rows(
-    holder_no: &str,
+    registry: &Registry,
     live: &[Stored],
     (first, last): (Ym, Ym),
     limits: &[Limit],
 ) -> Vec<MonthRow> {
     let row =
-        |month| record_of_month(live, month).map(|record| month_row(holder_no, live, month, record, limits));
+        |month| record_of_month(live, month).map(|record| month_row(registry, live, month, record, limits));
     months(first, last).into_iter().filter_map(row).collect()
 }
 
-fn month_row(holder_no: &str, live: &[Stored], month: Ym, record: &Stored, limits: &[Limit]) -> MonthRow {
+fn month_row(registry: &Registry, live: &[Stored], month: Ym, record: &Stored, limits: &[Limit]) -> MonthRow {
     let in_month = live.iter().filter(|other| month_of(other.movement_date) == month).count();
-    let on_first_day = in_force_on(live, first_day(month)).filter(|other| other.movement_type != END);
-    let limit = heaviest(live, month, limits);
+    let on_first_day = on_first_day(live, month).filter(|other| other.movement_type != END);
+    let heaviest = heaviest(live, month, limits);
+    let municipal =
+        heaviest.and_then(|limit| municipal_limit(registry, &record.holder_no, &limit.care_level, month));
+    let source = if municipal.is_some() { "municipal" } else { "table" };
     let covering =
         live.iter().filter(|other| certification_covers(other, month)).map(|other| other.movement_date).max();
-    let mut row = record_columns(holder_no, record);
+    let mut row = record_columns(registry, record, last_day(month));
     set(&mut row, "service_month", Some(month_text(month)));
     set(&mut row, "movements_in_month", Some(in_month.to_string()));
     set(&mut row, "ended_in_month", Some((record.movement_type == END).to_string()));
     set(&mut row, "first_day_insurer_no", on_first_day.map(|other| other.insurer_no.clone()));
-    set(&mut row, "heaviest_care_level", limit.map(|limit| limit.care_level.clone()));
-    set(&mut row, "limit_units", limit.map(|limit| limit.limit_units.to_string()));
-    // No 5511 here, so never `municipal`.
-    set(&mut row, "limit_source", limit.map(|_| "table".to_owned()));
+    set(&mut row, "heaviest_care_level", heaviest.map(|limit| limit.care_level.clone()));
+    let national = heaviest.map(|limit| limit.limit_units.to_string());
+    set(&mut row, "limit_units", municipal.or(national));
+    set(&mut row, "limit_source", heaviest.map(|_| source.to_owned()));
     set(&mut row, "certification_covers_month", Some(certification_covers(record, month).to_string()));
     set(&mut row, "covering_movement_date", covering.map(day_text));
     row
 }
 
 /// The rows of `recipient_history`.
-pub(super) fn history_rows(holder_no: &str, live: &[Stored]) -> Vec<HistoryRow> {
-    live.iter().map(|record| history_row(holder_no, live, record)).collect()
+pub(super) fn history_rows(registry: &Registry, live: &[Stored]) -> Vec<HistoryRow> {
+    live.iter().map(|record| history_row(registry, live, record)).collect()
 }
 
-fn history_row(holder_no: &str, live: &[Stored], record: &Stored) -> HistoryRow {
+fn history_row(registry: &Registry, live: &[Stored], record: &Stored) -> HistoryRow {
     let next = live.iter().map(|other| other.movement_date).filter(|date| *date > record.movement_date).min();
     let valid_to = match next {
         Some(next) => Some(day_before(next)),
         None if record.movement_type == END => Some(record.movement_date),
-        None => None,
+        None => record.cut_off.map(|from| day_before(from).max(record.movement_date)),
     };
-    // From the month after the last movement on nothing changes any more.
-    let last_movement = live.iter().map(|other| other.movement_date).max().unwrap_or(record.movement_date);
-    let for_ever = next_month(month_of(last_movement));
+    let for_ever = settled_month(live);
     let of_record: Vec<Ym> = months(month_of(record.movement_date), for_ever)
         .into_iter()
         .filter(|month| {
@@ -115,7 +129,7 @@ fn history_row(holder_no: &str, live: &[Stored], record: &Stored) -> HistoryRow 
         })
         .collect();
     let to_month = of_record.last().copied().filter(|month| *month != for_ever);
-    let mut row = record_columns(holder_no, record);
+    let mut row = record_columns(registry, record, record.movement_date);
     set(&mut row, "valid_from", Some(day_text(record.movement_date)));
     set(&mut row, "valid_to", valid_to.map(day_text));
     set(&mut row, "from_month", of_record.first().copied().map(month_text));
@@ -125,8 +139,14 @@ fn history_row(holder_no: &str, live: &[Stored], record: &Stored) -> HistoryRow 
     row
 }
 
-/// The columns that both tables have.
-fn record_columns(holder_no: &str, record: &Stored) -> Row {
+/// From this month on nothing changes any more: all movements and cuts are behind it.
+pub(super) fn settled_month(live: &[Stored]) -> Ym {
+    let days = live.iter().flat_map(|record| [Some(record.movement_date), record.cut_off]).flatten();
+    next_month(month_of(days.max().unwrap_or_default()))
+}
+
+/// The columns that both tables have; the holder is named as on a day.
+fn record_columns(registry: &Registry, record: &Stored, day: Date) -> Row {
     let mut row = Row::new();
     for item in ITEMS {
         let as_text = |value: &String| match value.parse() {
@@ -135,9 +155,8 @@ fn record_columns(holder_no: &str, record: &Stored) -> Row {
         };
         set(&mut row, item, record.values.get(item).map(as_text));
     }
-    set(&mut row, "holder_no", Some(holder_no.to_owned()));
-    // Known only from 5411.
-    set(&mut row, "holder_name", None);
+    set(&mut row, "holder_no", Some(record.holder_no.clone()));
+    set(&mut row, "holder_name", name_on(registry, &record.holder_no, day));
     set(&mut row, "insured_no", Some(record.insured_no.clone()));
     set(&mut row, "movement_date", Some(day_text(record.movement_date)));
     set(&mut row, "movement_type", Some(record.movement_type.to_string()));

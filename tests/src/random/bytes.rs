@@ -1,11 +1,11 @@
 //! Random ledgers as exchange files.
 
-use crate::oracle::{Body, FileFact, RecordFact, State};
+use crate::oracle::{Body, FileFact, RecordFact, RegistryFact, RegistryKind, State};
 use std::io;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::writer::{FileHeader, OutRecord, Quoting, RecordBuilder, WriteError, write_file};
-use tsumiage_schemas::{Month, Spec};
+use tsumiage_schemas::{Layout, Month, RecordKind, Spec};
 
 /// Writes each file under its name into a folder and fills in its `hash` from the bytes. Returns the
 /// paths in the order of the files.
@@ -24,24 +24,29 @@ pub fn write_into(folder: &Path, spec: &Spec, files: &mut [FileFact]) -> io::Res
     Ok(paths)
 }
 
-/// One file, sent by the insurer of its first record. `file_no` goes into the control record, so that no
-/// two files are equal, and chooses the quoting; both kinds of records stand side by side.
+/// One file. `file_no` goes into the control record, so that no two files are equal, and chooses the quoting;
+/// records of all kinds stand side by side, by record number. Without a sender a prefecture sends.
 ///
 /// # Errors
 /// An item is not in the layouts, or a character not in CP932.
 pub fn to_exchange_bytes(spec: &Spec, file: &FileFact, file_no: u32) -> Result<Vec<u8>, WriteError> {
-    let data_type = match file.records.first().map(|record| &record.body) {
-        Some(Body::Correction { .. }) => "532",
-        _ => "531",
-    };
-    let sender = file.records.first().map_or("", |record| record.insurer_no.as_str());
+    let mut records: Vec<(i64, OutRecord)> = Vec::new();
+    for record in &file.records {
+        records.push((record.record_no, out_record(spec, record)?));
+    }
+    for fact in &file.registry {
+        records.push((fact.record_no, out_registry(spec, fact)?));
+    }
+    records.sort_by_key(|(record_no, _)| *record_no);
+    let records: Vec<OutRecord> = records.into_iter().map(|(_, record)| record).collect();
+    let data_type = records.first().and_then(|record| record.exchange_id.get(..3)).unwrap_or("531");
     let month = file.processing_month;
     // A month that does not exist is the caller's fault; the reader refuses year 0.
     let month = Month::from_civil(month / 100, month % 100).unwrap_or(Month(0));
-    let header = FileHeader { file_no, ..FileHeader::new(data_type, sender, month) };
+    let prefecture_no = if file.sender_no.is_some() { "" } else { "14" }.to_owned();
+    let sender_no = file.sender_no.as_deref().unwrap_or_default();
+    let header = FileHeader { file_no, prefecture_no, ..FileHeader::new(data_type, sender_no, month) };
     let quoting = [Quoting::Needed, Quoting::All, Quoting::Mixed][file_no as usize % 3];
-    let records =
-        file.records.iter().map(|record| out_record(spec, record)).collect::<Result<Vec<_>, _>>()?;
     write_file(&header, quoting, &records)
 }
 
@@ -61,18 +66,41 @@ fn out_record(spec: &Spec, record: &RecordFact) -> Result<OutRecord, WriteError>
             .set("correction_type", correction_type.to_string())?,
     };
     for (name, state) in &record.items {
-        let text = match state {
-            State::Blank => String::new(),
-            State::Value(value) => value.clone(),
-            State::Clear => {
-                // Zeros only where stars do not clear; runs of every length up to the width.
-                let item = layout.items.iter().find(|item| item.name == *name);
-                let (stars, width) = item.map_or((true, 1), |item| (item.clear.star, item.width));
-                let length = 1 + record.record_no as usize % width.max(1);
-                if stars { "*" } else { "0" }.repeat(length)
-            }
-        };
-        builder = builder.set(name, text)?;
+        builder = builder.set(name, text_of(layout, name, state, record.record_no))?;
     }
     Ok(builder.build())
+}
+
+fn out_registry(spec: &Spec, fact: &RegistryFact) -> Result<OutRecord, WriteError> {
+    let layout = spec.layout(match fact.kind {
+        RegistryKind::Insurer => RecordKind::InsurerMovement,
+        RegistryKind::Limit => RecordKind::MunicipalLimitMovement,
+        RegistryKind::Benefit => RecordKind::SpecialBenefitMovement,
+        RegistryKind::Membership => RecordKind::UnionMembershipMovement,
+    });
+    let mut builder = RecordBuilder::new(layout)
+        .set("movement_date", fact.movement_date.to_string())?
+        .set("movement_type", fact.movement_type.to_string())?
+        .set("insurer_no", fact.insurer_no.as_str())?;
+    for (name, state) in &fact.items {
+        builder = builder.set(name, text_of(layout, name, state, fact.record_no))?;
+    }
+    for (member_no, valid_from) in &fact.members {
+        builder = builder.member(member_no, valid_from.to_string())?;
+    }
+    Ok(builder.build())
+}
+
+/// An item as it is sent. Clear marks: zeros only where stars do not clear; runs of every length up to the
+/// width.
+fn text_of(layout: &Layout, name: &str, state: &State, record_no: i64) -> String {
+    match state {
+        State::Blank => String::new(),
+        State::Value(value) => value.clone(),
+        State::Clear => {
+            let item = layout.items.iter().find(|item| item.name == name);
+            let (stars, width) = item.map_or((true, 1), |item| (item.clear.star, item.width));
+            if stars { "*" } else { "0" }.repeat(1 + record_no as usize % width.max(1))
+        }
+    }
 }

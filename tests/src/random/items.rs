@@ -29,8 +29,21 @@ pub(super) const ITEMS: [(&str, &[&str], bool); 13] = [
 /// Items of one record: each given a value in `values` of 100 cases, cleared (if it can be) in `clears`.
 /// Blanks are sometimes named and sometimes absent; both mean the same.
 pub(super) fn draw(rng: &mut Rng, values: usize, clears: usize) -> BTreeMap<String, State> {
+    draw_from(&ITEMS, rng, values, clears)
+}
+
+/// An item, values it may have, and whether it has a clear mark.
+pub(super) type Choice<'a> = (&'a str, &'a [&'a str], bool);
+
+/// [`draw`] from other items.
+pub(super) fn draw_from(
+    among: &[Choice],
+    rng: &mut Rng,
+    values: usize,
+    clears: usize,
+) -> BTreeMap<String, State> {
     let mut items = BTreeMap::new();
-    for (name, choices, clearable) in ITEMS {
+    for &(name, choices, clearable) in among {
         let state = if rng.chance(values) {
             State::Value(rng.pick(choices).to_owned())
         } else if clearable && rng.chance(clears) {

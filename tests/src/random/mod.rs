@@ -9,11 +9,13 @@ mod person;
 mod rng;
 #[cfg(test)]
 mod tests;
+mod unions;
 
 use crate::oracle::{Date, FileFact, RecordFact, Ym};
 pub use bytes::{to_exchange_bytes, write_into};
 use person::Slot;
 pub use rng::Rng;
+pub use unions::{UNION_PROCESSING_MONTHS, union_ledger};
 
 /// Stand-alone insurers; the same insured numbers occur at each of them.
 pub const INSURERS: [&str; 3] = ["141003", "142018", "143014"];
@@ -33,7 +35,7 @@ const FILES_PER_DAY: usize = 2;
 /// (64 digits, distinct) until the files are rendered. Files without records are left out.
 pub fn ledger(seed: u64, streams: usize) -> Vec<FileFact> {
     let mut rng = Rng::new(seed);
-    let mut files: Vec<Vec<FileFact>> = INSURERS.iter().map(|_| empty_files(&mut rng)).collect();
+    let mut files: Vec<Vec<FileFact>> = INSURERS.iter().map(|no| empty_files(&mut rng, no)).collect();
     for stream in 0..streams {
         let insurer = stream % INSURERS.len();
         for (slot, record) in person::records(&mut rng, INSURERS[insurer], &insured_no(stream)) {
@@ -67,7 +69,7 @@ fn number(records: &mut [RecordFact]) {
 }
 
 /// The files of one insurer in the order of application: each [`Slot`] is one of them.
-fn empty_files(rng: &mut Rng) -> Vec<FileFact> {
+fn empty_files(rng: &mut Rng, insurer_no: &str) -> Vec<FileFact> {
     let mut files = Vec::new();
     for processing_month in PROCESSING_MONTHS.0..=PROCESSING_MONTHS.1 {
         // Files may come in the month before their processing month and after its end.
@@ -75,12 +77,24 @@ fn empty_files(rng: &mut Rng) -> Vec<FileFact> {
         let second_day: Date = rng.pick(&[processing_month * 100 + 20, (processing_month + 1) * 100 + 3]);
         for taken_in_on in [first_day, second_day] {
             for _ in 0..FILES_PER_DAY {
-                let (name, hash, records) = (String::new(), String::new(), Vec::new());
-                files.push(FileFact { name, hash, processing_month, taken_in_on, records });
+                files.push(empty_file(Some(insurer_no.to_owned()), processing_month, taken_in_on));
             }
         }
     }
     files
+}
+
+fn empty_file(sender_no: Option<String>, processing_month: Ym, taken_in_on: Date) -> FileFact {
+    let (name, hash) = (String::new(), String::new());
+    FileFact {
+        name,
+        hash,
+        sender_no,
+        processing_month,
+        taken_in_on,
+        records: Vec::new(),
+        registry: Vec::new(),
+    }
 }
 
 /// Number of [`Slot`]s.

@@ -1,7 +1,7 @@
 //! The generator is deterministic, legal, and makes every kind of fault happen often.
 
 use super::*;
-use crate::oracle::{Body, Inheritance, Limit, Resolved, State, resolve};
+use crate::oracle::{Body, Inheritance, Limit, RegistryKind, Resolved, State, resolve};
 use std::collections::{BTreeMap, BTreeSet};
 use tsumiage_pipeline::reader::{Compiled, ReadOptions, read};
 use tsumiage_schemas::Day;
@@ -78,11 +78,69 @@ fn clear_marks_and_codes_are_those_of_the_layouts() {
     assert!(states.contains(&State::Clear) && states.contains(&State::Blank));
 }
 
+/// Every processing month apart and all of it together.
+fn union_codes(files: &[FileFact]) -> BTreeMap<String, usize> {
+    let mut count = BTreeMap::new();
+    for as_of in UNION_PROCESSING_MONTHS {
+        let resolved = resolve(files, Some(as_of), Inheritance::Arrival, (202601, 202603), &[]);
+        for finding in resolved.findings {
+            *count.entry(finding.code).or_default() += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn every_finding_about_holders_is_frequent() {
+    let files = union_ledger(1, 4, 40);
+    let count = union_codes(&files);
+    for code in (1..=15).map(|n| format!("S{n:02}")) {
+        // Slips are those of the other ledger.
+        let enough = if code == "S05" { 3 } else { 20 };
+        assert!(count.get(&code).is_some_and(|n| *n >= enough), "{code} of {count:?}");
+    }
+}
+
+#[test]
+fn make_ups_of_every_kind_occur() {
+    let files = union_ledger(2, 4, 40);
+    let resolved = resolve(&files, None, Inheritance::Arrival, (202404, 202612), &[]);
+    let cells = |table: &[crate::oracle::Row], column: &str| -> BTreeSet<String> {
+        table.iter().filter_map(|row| row[column].clone()).collect()
+    };
+    assert!(resolved.memberships.len() > 40 && cells(&resolved.memberships, "valid_to").len() > 8);
+    assert!(resolved.insurers.len() > 40 && resolved.municipal_limits.len() > 30);
+    assert!(resolved.special_benefits.len() > 10 && resolved.history.len() > 200);
+    let under_unions = |row: &&crate::oracle::Row| row["holder_no"] != row["insurer_no"];
+    let many = resolved.months.iter().filter(under_unions).count();
+    assert!(many > 300 && resolved.months.len() - many > 300, "{many} of {}", resolved.months.len());
+    let moved = resolved.months.iter().filter(|row| {
+        row["first_day_insurer_no"].is_some() && row["first_day_insurer_no"] != row["insurer_no"]
+    });
+    assert!(moved.count() > 5);
+}
+
+#[test]
+fn a_union_ledger_depends_on_its_seed_and_not_on_the_order_of_files() {
+    let files = union_ledger(3, 2, 30);
+    assert_eq!(files, union_ledger(3, 2, 30));
+    assert_ne!(files, union_ledger(4, 2, 30));
+    let mut turned = files.clone();
+    turned.reverse();
+    turned.iter_mut().for_each(|file| file.records.reverse());
+    turned.iter_mut().for_each(|file| file.registry.reverse());
+    assert_eq!(resolved(&files, Inheritance::Arrival), resolved(&turned, Inheritance::Arrival));
+}
+
 #[test]
 fn files_are_read_as_they_were_meant() {
+    are_read_as_meant("people", ledger(6, 90));
+    are_read_as_meant("unions", union_ledger(6, 3, 40));
+}
+
+fn are_read_as_meant(name: &str, mut files: Vec<FileFact>) {
     let spec = tsumiage_schemas::Spec::embedded().unwrap();
-    let mut files = ledger(6, 90);
-    let folder = std::env::temp_dir().join(format!("tsumiage-random-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("tsumiage-random-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let paths = write_into(&folder, &spec, &mut files).unwrap();
     let compiled = Compiled::new(std::sync::Arc::new(spec));
@@ -96,16 +154,28 @@ fn files_are_read_as_they_were_meant() {
         let Ok(report) =
             read(&bytes, &compiled, &options, &mut |_, _| Ok::<(), std::convert::Infallible>(()));
         assert_eq!((report.file_rejected, report.rejected), (false, 0), "{:?}", report.findings);
-        assert_eq!(report.accepted, file.records.len() as i64);
+        let records = file.records.len() + file.registry.len();
+        assert_eq!(report.accepted, records as i64);
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         // Control and end record, and nothing behind the last CR LF.
-        assert_eq!(lines.len(), file.records.len() + 3);
+        assert_eq!(lines.len(), records + 3);
+        let starts = |record_no: i64, id: &str, date: i32| {
+            let line = String::from_utf8_lossy(lines[record_no as usize - 1]).replace('"', "");
+            let wanted = format!("2,{record_no},{id},{date},");
+            assert!(line.starts_with(&wanted), "{line} {wanted}");
+        };
         for record in &file.records {
             let id = if matches!(record.body, Body::Movement { .. }) { "5311" } else { "5321" };
-            let start: String =
-                String::from_utf8_lossy(lines[record.record_no as usize - 1]).replace('"', "");
-            let wanted = format!("2,{},{id},{},", record.record_no, record.movement_date);
-            assert!(start.starts_with(&wanted), "{start} {wanted}");
+            starts(record.record_no, id, record.movement_date);
+        }
+        for fact in &file.registry {
+            let id = match fact.kind {
+                RegistryKind::Insurer => "5411",
+                RegistryKind::Limit => "5511",
+                RegistryKind::Benefit => "5611",
+                RegistryKind::Membership => "5711",
+            };
+            starts(fact.record_no, id, fact.movement_date);
         }
     }
     std::fs::remove_dir_all(&folder).unwrap();

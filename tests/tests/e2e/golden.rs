@@ -22,6 +22,22 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    case_1_city
+    case_1_union
+    case_2_city
+    case_2_union
+    case_3_city
+    case_3_union
+    case_4_city
+    case_4_union
+    case_5_city
+    case_5_union
+    case_6_city
+    case_6_union
+    case_7_city
+    case_7_union
+    case_8_city
+    case_8_union
     clear_marks
     correction_of_the_same_night
     delete_and_send_anew_in_one_night
@@ -50,6 +66,34 @@ scenarios! {
     seed_1_4_pattern_4_may
     seed_1_5_2_twice_in_a_month
     two_insurers_one_insured_number
+    union_correction_of_a_record_before_a_move
+    union_correction_of_a_record_before_the_join
+    union_end_around_the_leaving_day
+    union_insurer_end_mended
+    union_insurer_ended
+    union_insurer_renamed
+    union_late_membership_list
+    union_list_end_forgotten
+    union_list_restates_valid_from
+    union_member_forgotten_and_named_again
+    union_merger_new_list_known_first
+    union_merger_old_ends_known_first
+    union_move_inside_a_month
+    union_municipal_limits
+    union_number_in_the_records
+    union_of_33_members
+    union_registry_refused_and_warned
+    union_same_number_in_two_towns
+    union_senders
+    union_slip_on_the_boundary_day
+    union_slip_twice_deletes_once
+    union_special_benefits
+    union_town_changes_inside_a_month
+    union_town_joins_and_leaves_years_later
+    union_town_joins_the_same_union_again
+    union_town_joins_without_its_own_end
+    union_two_unions_at_once
+    union_without_insurer_record
 }
 
 #[test]
@@ -59,7 +103,8 @@ fn every_scenario_is_run() {
     assert_eq!(listed, there, "the list in golden.rs and the folders of tests/golden differ");
 }
 
-fn folder(scenario: &str) -> PathBuf {
+/// The folder of a scenario.
+pub fn folder(scenario: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(scenario)
 }
 
@@ -90,7 +135,7 @@ pub fn compare(dir: &Path, data: &Path) {
 }
 
 /// Exchange files made from the readable ones, taken in day by day.
-fn take_in(files: &Path, temp: &Path, data: &Path) {
+pub fn take_in(files: &Path, temp: &Path, data: &Path) {
     let spec = tsumiage_schemas::Spec::embedded().unwrap();
     let mut sources: Vec<Source> =
         support::names_in(files).iter().map(|name| Source::read(&files.join(name))).collect();

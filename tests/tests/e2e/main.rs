@@ -13,6 +13,8 @@ mod operator;
 mod place;
 mod properties;
 mod rebuild;
+mod records;
+mod registry;
 mod report;
 mod samples;
 mod status;

@@ -184,6 +184,8 @@ fn a_run_that_was_killed_is_carried_on_and_a_second_run_waits_outside() {
     fs::create_dir_all(format!("{killed}/snapshots/.building/recipient_month")).unwrap();
     fs::create_dir_all(format!("{killed}/log")).unwrap();
     fs::write(format!("{killed}/log/left.arrow"), "half a segment").unwrap();
+    let aside = format!("{killed}/ledger/.aside.arrow");
+    fs::write(&aside, "facts set aside").unwrap();
     let lock = fs::File::create(format!("{killed}/.lock")).unwrap();
     lock.lock().unwrap();
     let (code, _, err) = run(&["nightly", "--data", &killed]);
@@ -192,6 +194,7 @@ fn a_run_that_was_killed_is_carried_on_and_a_second_run_waits_outside() {
     let (code, out, _) = run(&["nightly", "--data", &killed]);
     assert_eq!(code, 2);
     assert_eq!(snapshot_of(&out).file_name(), whole.file_name(), "same facts, same id");
+    assert!(!Path::new(&aside).exists(), "what was set aside is left");
 }
 
 fn copy_folder(from: &Path, to: &Path) {

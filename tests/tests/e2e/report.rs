@@ -179,7 +179,12 @@ fn rejections_are_counted_as_the_tables_count_them() {
     assert_eq!(code, 2);
     let report = place.report(1);
     assert_eq!((&report["outcome"], &report["exit_code"]), (&json!("done_with_rejections"), &json!(2)));
-    assert!(out.contains("stacking   3 records refused of this run's files, 3 of all files\n"), "{out}");
+    assert!(
+        out.contains(
+            "stacking   3 records refused, 8 warned of this run's files; 3 refused, 8 warned of all files\n"
+        ),
+        "{out}"
+    );
     let (inbox, data) = (samples("inbox"), place.data.as_str());
     let (_, out, _) = run(&["nightly", "--json", "--on", "2026-11-01", "--inbox", &inbox, "--data", data]);
     let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

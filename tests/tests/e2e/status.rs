@@ -85,7 +85,12 @@ fn what_stacking_refused_is_rejected_once_a_snapshot_knows() {
     };
     assert_eq!(june(), [4, 4, 0], "no snapshot knows it yet");
     let (_, out, _) = place.run(&["resolve"]);
-    assert!(out.contains("stacking   0 records refused of this run's files, 1 of all files\n"), "{out}");
+    assert!(
+        out.contains(
+            "stacking   0 records refused, 0 warned of this run's files; 1 refused, 5 warned of all files\n"
+        ),
+        "{out}"
+    );
     assert_eq!(june(), [4, 3, 1]);
     let sql = "SELECT sum(records) AS r, sum(accepted) AS a, sum(rejected) AS j FROM files \
                WHERE processing_month = DATE '2026-06-01'";
@@ -108,4 +113,26 @@ fn a_snapshot_without_months_is_told_so() {
     for line in settings.lines().filter(|line| !line.starts_with('#')) {
         assert!(table.contains(&format!("  {line}\n")), "{line}\n{table}");
     }
+}
+
+#[test]
+fn unions_and_their_members_are_told() {
+    let place = Place::new();
+    place.two_months();
+    place.run(&["resolve"]);
+    assert!(!place.run(&["status"]).1.contains("unions"), "there is none");
+    assert_eq!(place.status()["unions"], json!([]));
+
+    let place = Place::new();
+    let inbox = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/union/inbox");
+    let (_, out, _) = place.run(&["nightly", "--on", "2026-05-01", "--inbox", inbox]);
+    // The reader has nothing against the files; four towns' people are out of force under their own numbers.
+    assert!(out.contains(" 0 rejected, 0 warned\n"), "{out}");
+    assert!(out.contains("0 records refused, 4 warned of this run's files; 0 refused, 4 warned"), "{out}");
+    assert!(out.contains("\nfindings   S13 4\n"), "{out}");
+    let table = place.run(&["status"]).1;
+    assert!(table.contains("\nunions       1 with 4 members; newest change 2026-04-01\n"), "{table}");
+    let members = ["142018", "142034", "143014", "143219"];
+    let union = json!({"union_no": "141003", "members": members, "newest_change": "2026-04-01"});
+    assert_eq!(place.status()["unions"], json!([union]));
 }

@@ -6,12 +6,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tsumiage_pipeline::writer::{FileHeader, OutRecord, Quoting, RecordBuilder, write_file};
+use tsumiage_pipeline::writer::{FileHeader, OutRecord, Quoting, RecordBuilder, WriteError, write_file};
 use tsumiage_schemas::{Day, Month, Spec};
 
-/// A readable exchange file: UTF-8 CSV, its header the item names of the layouts with `exchange_id` first.
-/// The file's own name is `<processing month>_<take-in day>_<name>.csv`; the sender is the insurer
-/// number of the first row. Blank = blank, everything else is sent as it stands there.
+/// A readable exchange file: UTF-8 CSV, its header the item names of the layouts with `exchange_id` first;
+/// rows of several exchange ids share one header and leave blank what their layout does not have. The
+/// file's own name is `<processing month>_<take-in day>_<name>.csv`. Blank = blank, everything else is sent as
+/// it stands there. Two columns are no items: `members` is a union's list, `142018:20260401 143014:20260401`
+/// (a half may be left out); `sender_no`, read in the first row, is the sender (`-` = a control record without an
+/// insurer number). Without it the sender is the insurer number of the first row.
 pub struct Source {
     /// Name of the exchange file.
     pub name: String,
@@ -19,7 +22,7 @@ pub struct Source {
     pub processing_month: Month,
     /// Day on which it is taken in.
     pub taken_in_on: Day,
-    /// Insurer number of its control record.
+    /// Insurer number of its control record, empty = not set.
     pub sender_no: String,
     /// Exchange id and given items (name, value) of every data record.
     pub rows: Vec<(String, Vec<(String, String)>)>,
@@ -37,13 +40,15 @@ impl Source {
             let items = table.header.iter().zip(cells).skip(1).filter(|(_, value)| !value.is_empty());
             (cells[0].clone(), items.map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>())
         };
-        let rows: Vec<_> = table.rows.iter().map(row).collect();
-        let sender = rows.first().and_then(|(_, items)| items.iter().find(|(name, _)| name == "insurer_no"));
+        let mut rows: Vec<_> = table.rows.iter().map(row).collect();
+        let of_first = |item: &str| rows[0].1.iter().find(|(name, _)| name == item).map(|(_, no)| no.clone());
+        let sender_no = of_first("sender_no").or_else(|| of_first("insurer_no")).unwrap();
+        rows.iter_mut().for_each(|(_, items)| items.retain(|(name, _)| name != "sender_no"));
         Source {
             name: parts[2].to_owned(),
             processing_month: parts[0].parse().unwrap(),
             taken_in_on: parts[1].parse().unwrap(),
-            sender_no: sender.map(|(_, value)| value.clone()).unwrap(),
+            sender_no: if sender_no == "-" { String::new() } else { sender_no },
             rows,
         }
     }
@@ -57,13 +62,23 @@ impl Source {
             let layout = layout.unwrap_or_else(|| panic!("{}: no layout {exchange_id}", self.name));
             let mut record = RecordBuilder::new(layout);
             for (item, value) in items {
-                record = record.set(item, value).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+                let added =
+                    if item == "members" { with_members(record, value) } else { record.set(item, value) };
+                record = added.unwrap_or_else(|e| panic!("{}: {e}", self.name));
             }
             record.build()
         };
         let records: Vec<OutRecord> = self.rows.iter().map(record).collect();
         write_file(&header, quoting, &records).unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
+}
+
+/// Appends the pairs `member:valid from`, apart by spaces.
+fn with_members<'l>(record: RecordBuilder<'l>, pairs: &str) -> Result<RecordBuilder<'l>, WriteError> {
+    pairs.split_whitespace().try_fold(record, |record, pair| {
+        let (member_no, valid_from) = pair.split_once(':').unwrap_or((pair, ""));
+        record.member(member_no, valid_from)
+    })
 }
 
 /// Runs the program in this process and gives its standard output. Exit code 2 (done, with rejected

@@ -1,6 +1,6 @@
 //! The status as lines for people.
 
-use super::{MonthRow, State, Status};
+use super::{MonthRow, State, Status, Union};
 use std::fmt::Write;
 
 /// Rejected files named here; JSON has them all.
@@ -36,7 +36,16 @@ fn head(out: &mut String, status: &Status<'_>) -> std::fmt::Result {
         (Some(first), Some(last)) => format!("months {first}..{last}"),
         _ => "no months".to_owned(),
     };
-    writeln!(out, "latest       {}, {months}, one of {} snapshots", latest.id, status.snapshots)
+    writeln!(out, "latest       {}, {months}, one of {} snapshots", latest.id, status.snapshots)?;
+    unions(out, &status.unions)
+}
+
+/// How many unions and cities have members now, with how many; who they are is in the JSON.
+fn unions(out: &mut String, unions: &[Union]) -> std::fmt::Result {
+    let Some(newest) = unions.iter().map(|union| union.newest_change).max() else { return Ok(()) };
+    let with_members = unions.iter().filter(|union| !union.members.is_empty()).count();
+    let members: usize = unions.iter().map(|union| union.members.len()).sum();
+    writeln!(out, "unions       {with_members} with {members} members; newest change {newest}")
 }
 
 fn months(out: &mut String, months: &[MonthRow]) -> std::fmt::Result {

@@ -1,0 +1,164 @@
+//! Resolving the ledger and publishing a snapshot.
+//!
+//! The registry is stacked first: it tells who holds whom. Units are stacked one after another; while one
+//! chunk is published on all cores the next is read and stacked. What is published depends on facts and
+//! options alone.
+//!
+//! * `work` one resolve at work, `told` its findings
+
+use crate::facts::KnownFiles;
+use crate::publish::snapshot::{Snapshot, SnapshotOptions, Snapshots};
+use crate::stack::Inheritance;
+use crate::stack::unit::EngineLimits;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::time::Instant;
+use tsumiage_pipeline::archive::Archive;
+use tsumiage_pipeline::disk;
+use tsumiage_pipeline::ledger::Ledger;
+use tsumiage_schemas::{Month, MonthRange, Spec};
+
+mod told;
+mod work;
+
+use work::Work;
+
+/// What is to be resolved.
+#[derive(Clone, Debug)]
+pub struct ResolveRequest {
+    /// Only what was known as of this processing month.
+    pub as_of: Option<Month>,
+    /// How blanks are filled.
+    pub inheritance: Inheritance,
+    /// Months to publish; `None` = the default window.
+    pub months: Option<MonthRange>,
+}
+
+/// What a resolve works with.
+pub struct Workplace<'a> {
+    /// The data folder.
+    pub data: &'a Path,
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// Layouts, codes, catalogue.
+    pub spec: &'a Spec,
+    /// Digest of them.
+    pub layouts: &'a str,
+    /// Engine limits.
+    pub limits: EngineLimits,
+    /// Settings as the manifest shows them.
+    pub settings: serde_json::Value,
+}
+
+/// Told how far a resolve is: facts stacked of facts in all.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// How much was done and how long it took; steps overlap, each is its own busy time.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct ResolveStats {
+    /// Facts stacked.
+    pub facts: u64,
+    /// Streams with a live record.
+    pub streams: u64,
+    /// Rows of `recipient_month`.
+    pub month_rows: u64,
+    /// Months published.
+    pub months: u64,
+    /// Reading the ledger and stacking.
+    pub stack_seconds: f64,
+    /// Building and writing tables.
+    pub publish_seconds: f64,
+    /// The whole resolve.
+    pub wall_seconds: f64,
+}
+
+/// The outcome.
+pub struct Resolved {
+    /// The snapshot that holds the answer.
+    pub snapshot: Snapshot,
+    /// Whether it is new; else nothing had changed and it stood already.
+    pub is_new: bool,
+    /// Figures; zero if nothing was done.
+    pub stats: ResolveStats,
+}
+
+/// The options a request comes to, given what is known.
+pub fn effective_options(request: &ResolveRequest, known: &KnownFiles<'_>) -> SnapshotOptions {
+    let months = request.months.or_else(|| known.default_months());
+    SnapshotOptions {
+        as_of: request.as_of,
+        inheritance: request.inheritance,
+        first_month: months.map(|m| m.first),
+        last_month: months.map(|m| m.last),
+    }
+}
+
+/// Resolves and publishes; if a snapshot of the same facts and options stands, that one is returned.
+///
+/// # Errors
+/// The machine failed; then nothing is published.
+pub fn resolve(
+    place: &Workplace<'_>,
+    request: &ResolveRequest,
+    progress: Progress<'_>,
+) -> anyhow::Result<Resolved> {
+    let begun = Instant::now();
+    readable(place.ledger, place.spec)?;
+    if place.ledger.files().next().is_none()
+        && !Archive::to_read(place.data).arrivals_but(|_| false)?.is_empty()
+    {
+        anyhow::bail!("the ledger is empty, but the archive is not; run `tsumiage rebuild`");
+    }
+    let events = tsumiage_pipeline::events::read(place.data)?;
+    let known = KnownFiles::new(place.ledger, &events, request.as_of);
+    let options = effective_options(request, &known);
+    let inputs_digest = inputs_digest(place, &known, &options)?;
+    let snapshots = Snapshots::open(place.data)?;
+    if let Some(standing) =
+        snapshots.list()?.into_iter().rev().find(|s| s.manifest.inputs_digest == inputs_digest)
+    {
+        return Ok(Resolved { snapshot: standing, is_new: false, stats: ResolveStats::default() });
+    }
+    let building = snapshots.begin()?;
+    let mut work = Work::new(place, &known, &options)?;
+    work.recipients(&building, request, progress)?;
+    let (manifest, mut stats) = work.complete(&building, options, inputs_digest)?;
+    let before: Option<String> = snapshots.list()?.last().map(|s| s.manifest.id.clone());
+    let snapshot = snapshots.complete(building, manifest)?;
+    stats.wall_seconds = begun.elapsed().as_secs_f64();
+    let is_new = before.is_none_or(|id| id < snapshot.manifest.id);
+    Ok(Resolved { snapshot, is_new, stats })
+}
+
+/// Refuses layouts that do not fit the facts: masks and columns of facts follow the items' order.
+///
+/// # Errors
+/// Other items than appended ones changed since the facts were read.
+pub fn readable(ledger: &Ledger, spec: &Spec) -> anyhow::Result<()> {
+    match ledger.unreadable_with(spec) {
+        None => Ok(()),
+        Some(table) => anyhow::bail!(
+            "the layout of {} changed in more than appended items since its records were taken in; \
+             run `tsumiage rebuild` to read them again",
+            table.kind().name()
+        ),
+    }
+}
+
+/// Digest of everything that determines the content.
+fn inputs_digest(
+    place: &Workplace<'_>,
+    known: &KnownFiles<'_>,
+    options: &SnapshotOptions,
+) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(env!("TSUMIAGE_RULES")); // other code may give another answer
+    hash.update(place.layouts);
+    hash.update(serde_json::to_vec(options)?);
+    for file in &known.files {
+        hash.update(serde_json::to_vec(&(&file.arrival, &file.layouts))?);
+    }
+    hash.update(serde_json::to_vec(&known.withdrawn)?);
+    Ok(disk::hex(&hash.finalize()))
+}
