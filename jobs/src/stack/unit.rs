@@ -287,7 +287,7 @@ mod tests {
                     AND (file_seq != Int32(4) OR record_no NOT IN ([Int64(2)]))";
         assert_eq!(kept, said);
         let too_many = shape(1, None, nothing(), 2);
-        assert_eq!(too_many, ["StackExec", "SortExec", "DataSourceExec"]);
+        assert_eq!(too_many, ["StackExec", "ProjectionExec", "SortExec", "DataSourceExec"]);
         let three = shape(3, None, nothing(), 3);
         assert_eq!(three[..2], ["SortPreservingMergeExec", "StackExec"]);
         assert!(
