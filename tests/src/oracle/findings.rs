@@ -68,7 +68,7 @@ pub(super) fn s15(registry: &Registry) -> Vec<OracleFinding> {
         let dates = ["valid_from_date", "valid_to_date"].map(|item| entry.date(item));
         dates.into_iter().flatten().chain([entry.movement_date])
     });
-    let settled = day_after(day_after(days.max().unwrap_or_default()));
+    let settled = day_after(day_after(days.filter(|day| *day < 99_990_101).max().unwrap_or_default()));
     let registered = |membership: &&Membership| {
         let last = membership.until.unwrap_or(membership.from.max(settled));
         std::iter::successors(Some(membership.from), |day| Some(day_after(*day)))

@@ -73,13 +73,15 @@ impl Registry {
     /// The first days of the ended times of a holder that cut off a record dated `date`.
     fn ended_from(&self, holder_no: &str, date: Date) -> Vec<Date> {
         let ends = self.of_insurer(holder_no).filter(|entry| entry.is_end());
+        // After the last day there is (a usual way to say "open") nothing is ended.
+        let ends = ends.map(last_valid_day).filter(|v| *v < 99_991_231);
         // y: the first day after v from which a registration is valid. It must be dated before y, and a
         // registration valid from the very next day leaves no gap.
         let cuts = |v: Date| {
             let y = self.registered_from(holder_no).filter(|start| *start > v).min();
             y.is_none_or(|y| date < y && y != day_after(v)).then(|| day_after(v))
         };
-        ends.map(last_valid_day).filter_map(cuts).collect()
+        ends.filter_map(cuts).collect()
     }
 
     /// The days from which the registrations (5411) of an insurer are valid.

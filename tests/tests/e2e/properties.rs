@@ -247,26 +247,40 @@ fn hashes(snapshot: &Path) -> Vec<(String, String)> {
     files.iter().map(|file| (text(&file["path"]), text(&file["sha256"]))).collect()
 }
 
+/// Ways of taking in and resolving the same facts: name, settings, runs a day.
+const WAYS: [(&str, &str, usize); 4] = [
+    ("plain", "", 1),
+    ("three partitions, many runs", "batch_rows = 5000\npartitions = 3\nmerged_runs = 24\n", 4),
+    ("small batches, one thread", "batch_rows = 100\nthreads = 1\n", 1),
+    ("eight partitions", "partitions = 8\nmemory_mib = 300\n", 2),
+];
+
 #[test]
 fn the_same_facts_give_the_same_bytes() {
+    // Enough records for several chunks per insurer.
+    resolve_in_ways(ledger(7, 9_000), &WAYS, "");
+}
+
+#[test]
+fn the_same_facts_of_a_union_give_the_same_bytes() {
+    let files = union_ledger(7, 1, 5_000);
+    let records: usize = files.iter().map(|file| file.records.len()).sum();
+    assert!(records > 20_000, "{records} records are no two chunks");
+    resolve_in_ways(files, &WAYS[..2], "months = \"2025-03..2025-08\"\n");
+}
+
+/// Fails if a way gives other rows or bytes than the first; `also` goes into all settings.
+fn resolve_in_ways(mut files: Vec<FileFact>, ways: &[(&str, &str, usize)], also: &str) {
     let spec = Spec::embedded().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let inbox = folder.path().join("inbox");
     fs::create_dir_all(&inbox).unwrap();
-    // Enough records for several chunks per insurer.
-    let mut files = ledger(7, 9_000);
     write_into(&inbox, &spec, &mut files).unwrap();
-    let ways = [
-        ("plain", "", 1),
-        ("small batches, one thread", "batch_rows = 100\nthreads = 1\n", 1),
-        ("three partitions, many runs", "batch_rows = 5000\npartitions = 3\nmerged_runs = 24\n", 4),
-        ("eight partitions", "partitions = 8\nmemory_mib = 300\n", 2),
-    ];
     let mut first: Option<(serde_json::Value, Vec<(String, String)>)> = None;
-    for (way, settings, groups) in ways {
+    for &(way, settings, groups) in ways {
         let data = folder.path().join(way.replace([' ', ','], "-"));
         fs::create_dir_all(&data).unwrap();
-        fs::write(data.join("settings.toml"), settings).unwrap();
+        fs::write(data.join("settings.toml"), format!("{also}{settings}")).unwrap();
         take_in(&files, &inbox, &data, groups);
         let data = data.display().to_string();
         let snapshot = snapshot_of(&tsumiage(["resolve", "--quiet", "--data", &data]));

@@ -14,11 +14,11 @@ use makeup::Change;
 use std::collections::BTreeMap;
 
 /// Processing months of a union ledger. Between them nothing is sent.
-pub const UNION_PROCESSING_MONTHS: [Ym; 6] = [202404, 202410, 202504, 202510, 202604, 202611];
+pub const UNION_PROCESSING_MONTHS: [Ym; 5] = [202404, 202410, 202504, 202510, 202604];
 
-/// The days on which files are taken in, in the order of application: two in some processing months.
-const TAKE_IN_DAYS: [Date; 8] =
-    [20240405, 20240420, 20241005, 20250405, 20250420, 20251005, 20260405, 20261105];
+/// The days on which files are taken in, in the order of application: two in some processing months. They are
+/// few because every one leaves a run of each insurer in the ledger.
+const TAKE_IN_DAYS: [Date; 7] = [20240405, 20240420, 20241005, 20250405, 20250420, 20251005, 20260405];
 
 /// Movement dates and valid-from dates: few, on first and last days of months and inside them.
 const DATES: [Date; 18] = [
@@ -49,7 +49,7 @@ struct World {
 /// Worlds without people to each one with people: make-ups are many, what is published of people stays small.
 const BARE_WORLDS: usize = 6;
 
-/// A ledger of `worlds` worlds of 8 to 10 towns and three unions, with `people` lives in each, and of as many
+/// A ledger of `worlds` worlds of 8 to 12 towns and three unions, with `people` lives in each, and of as many
 /// times [`BARE_WORLDS`] more without people.
 pub fn union_ledger(seed: u64, worlds: usize, people: usize) -> Vec<FileFact> {
     let mut rng = Rng::new(seed);
@@ -125,7 +125,7 @@ fn near(rng: &mut Rng, date: Date) -> Date {
 impl World {
     fn random(rng: &mut Rng, world: usize, people: usize) -> World {
         let no = |place: usize| format!("{:06}", 140_000 + world * 100 + place);
-        let towns = (1..=8 + rng.below(3)).map(no).collect();
+        let towns = (1..=8 + rng.below(5)).map(no).collect();
         let unions = (91..=93).map(no).collect();
         let mut world = World { towns, unions, changes: Vec::new(), sent: Vec::new() };
         world.make_up(rng);

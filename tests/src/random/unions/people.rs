@@ -7,6 +7,9 @@ use crate::oracle::{Body, Date, RecordFact, State};
 use crate::random::items;
 use std::collections::BTreeMap;
 
+/// Towns in which lives begin; people of every insurer cost a run of its own in the ledger.
+const INHABITED: usize = 7;
+
 /// Insured numbers of a world: fewer than lives, so that towns share them before they share a union.
 const NUMBERS: usize = 25;
 
@@ -78,10 +81,12 @@ impl World {
 
     /// Mostly one that joins or leaves a union.
     fn some_town(&self, rng: &mut Rng) -> String {
-        if self.changes.is_empty() || rng.chance(30) {
-            return self.any_town(rng);
+        let of_change = self.changes.get(rng.below(self.changes.len())).map(|change| change.town.clone());
+        let inhabited = |town: &String| self.towns[..INHABITED].contains(town);
+        match of_change.filter(|town| rng.chance(80) && inhabited(town)) {
+            Some(town) => town,
+            None => self.towns[rng.below(INHABITED)].clone(),
         }
-        self.changes[rng.below(self.changes.len())].town.clone()
     }
 
     /// An end and a registration on the very day on which the person's town joins or leaves, and slips for that

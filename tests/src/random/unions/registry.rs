@@ -25,7 +25,7 @@ impl World {
             }
         }
         for insurer_no in self.towns.clone().iter().chain(&self.unions.clone()) {
-            if wanted && rng.chance(60) {
+            if wanted && rng.chance(70) {
                 self.limits(rng, insurer_no);
             }
             if wanted && rng.chance(35) {
@@ -75,8 +75,12 @@ impl World {
     /// An end and a registration valid from the very next day, or nearly so.
     fn mistaken_end(&mut self, rng: &mut Rng, insurer_no: &str) {
         let date = rng.pick(&DATES);
-        let valid_to = if rng.chance(50) { 0 } else { rng.pick(&DATES) };
+        let any = rng.pick(&DATES);
+        let valid_to = rng.pick(&[0, 0, 0, any, any, 99991231]);
         self.insurer_until(rng, insurer_no, date, valid_to);
+        if valid_to == 99991231 {
+            return;
+        }
         let v = if valid_to == 0 { day_before(date) } else { valid_to };
         let from = if rng.chance(70) { day_after(v) } else { near(rng, date) };
         let any = rng.pick(&DATES);
@@ -118,7 +122,7 @@ impl World {
             all.push(("valid_from_date", &valid_from));
         }
         if rng.chance(5) {
-            all.push(("valid_to_date", rng.pick(&["*", "20251231"])));
+            all.push(("valid_to_date", rng.pick(&["*", "20251231", "99991231"])));
         }
         all.extend(given);
         self.sent_once_or_twice(rng, RegistryKind::Insurer, insurer_no, date, movement_type, &all);
@@ -133,7 +137,7 @@ impl World {
                 ("service_type", rng.pick(&["", "", "11"])),
                 ("service_type_limit_units", rng.pick(&["", "500"])),
                 ("valid_from_date", rng.pick(&["", "", "20240601", "20250402", "20251001"])),
-                ("valid_to_date", rng.pick(&["", "", "", "", "20250331", "*"])),
+                ("valid_to_date", rng.pick(&["", "", "", "", "20250331", "99991231", "*"])),
             ];
             // Often two in one month.
             let date = if rng.chance(50) { rng.pick(&DATES) } else { rng.pick(&DATES[7..10]) };
