@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tsumiage_schemas::{Code, FactTable};
 
 /// Most insurers whose facts are read back at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// Where facts are set aside, below `ledger/`.
 const ASIDE: &str = ".aside.arrow";
@@ -158,9 +158,9 @@ impl<'a> Commit<'a> {
             let items = schema.map(|schema| items_of(&schema)).unwrap_or_default();
             self.manifest.items.entry(FactTable::Recipient).or_insert(items);
         }
-        // So many insurers are written at once, and share the memory.
+        // So many insurers are written at once, and share the memory; half of it, since sorting copies.
         let at_once = aside.kept.len().clamp(1, AT_ONCE);
-        let share = self.memory_bytes / at_once;
+        let share = self.memory_bytes / 2 / at_once;
         let insurers: Vec<(&String, &Kept)> = aside.kept.iter().collect();
         for insurers in insurers.chunks(at_once) {
             let runs: Result<Vec<Vec<RunEntry>>, DiskError> = insurers
