@@ -82,9 +82,12 @@ fn compare(view: &str, snapshot: &Path, table: &str, expected: &[Row]) {
 }
 
 /// Findings of stacking one by one; of equal places (lists that name many) as sets. A message names who it is
-/// about.
-fn compare_findings(view: &str, snapshot: &Path, expected: &Resolved) {
-    let columns = ["file_id", "record_no", "code", "item", "message_ja"].map(str::to_owned);
+/// about; the keys are those of the record it points at.
+fn compare_findings(view: &str, snapshot: &Path, files: &[FileFact], expected: &Resolved) {
+    let columns =
+        ["file_id", "record_no", "code", "item", "message_ja", "insurer_no", "insured_no", "movement_date"]
+            .map(str::to_owned);
+    let keys = keys(files);
     let mut got: Vec<Vec<String>> = Table::read_snapshot(snapshot, "findings", &columns)
         .rows
         .into_iter()
@@ -101,19 +104,40 @@ fn compare_findings(view: &str, snapshot: &Path, expected: &Resolved) {
             panic!("{view}: finding {at} expected: {want:?}\ngot: {:?}", got.get(at));
         };
         got.swap(at, *found);
+        assert_eq!(
+            got[at][5..],
+            keys[&(want.file_hash.as_str(), want.record_no)],
+            "{view}: keys of {want:?}"
+        );
     }
     assert_eq!(expected.findings.len(), got.len(), "{view}: findings, besides: {:?}", got.last());
 }
 
+/// Insurer number, insured number, movement date of every record.
+fn keys(files: &[FileFact]) -> BTreeMap<(&str, i64), [String; 3]> {
+    let mut keys = BTreeMap::new();
+    for file in files {
+        for record in &file.records {
+            let key = [record.insurer_no.clone(), record.insured_no.clone(), day(record.movement_date)];
+            keys.insert((file.hash.as_str(), record.record_no), key);
+        }
+        for fact in &file.registry {
+            let key = [fact.insurer_no.clone(), String::new(), day(fact.movement_date)];
+            keys.insert((file.hash.as_str(), fact.record_no), key);
+        }
+    }
+    keys
+}
+
 /// Everything that a resolve publishes of people and registry.
-fn compare_all(view: &str, snapshot: &Path, expected: &Resolved) {
+fn compare_all(view: &str, snapshot: &Path, files: &[FileFact], expected: &Resolved) {
     compare(view, snapshot, "insurers", &expected.insurers);
     compare(view, snapshot, "memberships", &expected.memberships);
     compare(view, snapshot, "municipal_limits", &expected.municipal_limits);
     compare(view, snapshot, "special_benefits", &expected.special_benefits);
     compare(view, snapshot, "recipient_history", &expected.history);
     compare(view, snapshot, "recipient_month", &expected.months);
-    compare_findings(view, snapshot, expected);
+    compare_findings(view, snapshot, files, expected);
 }
 
 /// Resolves and publishes some service months; the snapshot.
@@ -148,7 +172,7 @@ fn random_ledgers_resolve_as_the_oracle_says() {
             let view = format!("as of {as_of:?}, {mode}:");
             let expected = resolve(&files, as_of, inheritance, SERVICE_MONTHS, &limits);
             assert!(!expected.months.is_empty(), "{view} the ledger says nothing");
-            compare_all(&view, &snapshot, &expected);
+            compare_all(&view, &snapshot, &files, &expected);
         }
     }
 }
@@ -186,7 +210,7 @@ fn unions_resolve_as_the_oracle_says(seed: u64, worlds: usize, people: usize) {
             let snapshot = resolved(&data, as_of, mode, months);
             let view = format!("seed {seed}, as of {as_of:?}, {mode}:");
             let expected = resolve(&files, as_of, inheritance, months, &limits);
-            compare_all(&view, &snapshot, &expected);
+            compare_all(&view, &snapshot, &files, &expected);
             if inheritance == Inheritance::Arrival {
                 nobody_is_under_two_holders(&view, &snapshot);
             }

@@ -76,7 +76,7 @@ impl World {
     fn mistaken_end(&mut self, rng: &mut Rng, insurer_no: &str) {
         let date = rng.pick(&DATES);
         let any = rng.pick(&DATES);
-        let valid_to = rng.pick(&[0, 0, 0, any, any, 99991231]);
+        let valid_to = rng.pick(&[0, 0, any, any, 99991231]);
         self.insurer_until(rng, insurer_no, date, valid_to);
         if valid_to == 99991231 {
             return;
@@ -137,7 +137,7 @@ impl World {
                 ("service_type", rng.pick(&["", "", "11"])),
                 ("service_type_limit_units", rng.pick(&["", "500"])),
                 ("valid_from_date", rng.pick(&["", "", "20240601", "20250402", "20251001"])),
-                ("valid_to_date", rng.pick(&["", "", "", "", "20250331", "99991231", "*"])),
+                ("valid_to_date", rng.pick(&["", "", "", "20250331", "20250410", "99991231", "*"])),
             ];
             // Often two in one month.
             let date = if rng.chance(50) { rng.pick(&DATES) } else { rng.pick(&DATES[7..10]) };
