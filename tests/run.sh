@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All tests, with their own set-up: Rust tests of the workspace, then the samples through the program
-# and the snapshots through DuckDB, Polars and pyarrow, the metrics through Prometheus' parser (Python packages
-# go to target/python).
+# All tests, with their own set-up: Rust tests of the workspace, those with a real Apache Kafka (Java 17 and Maven; it
+# goes to target/kafka), then the samples through the program and the snapshots through DuckDB, Polars and pyarrow, the
+# metrics through Prometheus' parser, docker-compose.yml through its schema (Python packages go to target/python).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target="${CARGO_TARGET_DIR:-target}"
@@ -20,10 +20,27 @@ python_ready() {
 
 cargo build --workspace --all-targets
 cargo test --workspace
-tests/fuzz.sh "${FUZZ_SECONDS:-20}"
 
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+kafka="$work/kafka"
+mkdir "$kafka"
+trap 'tests/kafka/broker.sh stop "$kafka" || true; rm -rf "$work"' EXIT
+code=0
+tests/kafka/broker.sh start "$kafka" || code=$?
+if [ "$code" -eq 0 ]; then
+    TSUMIAGE_TEST_KAFKA="$kafka" cargo test --workspace --test e2e kafka_broker:: -- --ignored --test-threads=2 |
+        tee "$work/kafka.out"
+    grep -q '^test result: ok. [1-9]' "$work/kafka.out" || { echo "no test of the Kafka broker ran" >&2; exit 1; }
+    tests/kafka/broker.sh stop "$kafka"
+elif [ "$code" -ne 3 ] || [ "${CI:-}" = true ]; then
+    echo "the tests with a real Kafka broker must run" >&2
+    exit 1
+else
+    echo "SKIPPED: ALL TESTS WITH A REAL KAFKA BROKER (Java 17, Maven or openssl is missing, or the fetch failed)"
+fi
+
+tests/fuzz.sh "${FUZZ_SECONDS:-20}"
+
 # 2: done, but some sample records are made to be rejected.
 code=0
 "$target/debug/tsumiage" nightly --inbox samples/inbox --data "$work/data" --on 2026-11-01 \
@@ -38,6 +55,8 @@ if python_ready; then
         "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
     done
     "$venv/bin/python" tests/interop/check_metrics.py "$work/tsumiage.prom" "$code"
+    "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec docker-compose.yml
+    "$venv/bin/python" tests/kafka/check_compose.py "$target/debug/tsumiage"
 elif [ "${CI:-}" = true ]; then
     echo "the interop tests need Python 3 with venv and the packages of $requirements" >&2
     exit 1

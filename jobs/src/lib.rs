@@ -8,6 +8,7 @@ pub mod published;
 pub mod registry;
 pub mod report;
 pub mod resolve;
+pub mod serve;
 pub mod settings;
 pub mod stack;
 pub mod timeline;

@@ -147,8 +147,9 @@ fn folder(data: &Path) -> PathBuf {
     data.join("archive").join("events")
 }
 
-fn path_of(data: &Path, event: &Event) -> PathBuf {
-    folder(data).join(format!("{:08}-{}.json", event.number, event.what.kind()))
+/// The path of an event in the folder of events.
+fn path_of(root: &Path, event: &Event) -> PathBuf {
+    root.join(format!("{:08}-{}.json", event.number, event.what.kind()))
 }
 
 /// All events of a data folder in the order of their numbers.
@@ -156,7 +157,15 @@ fn path_of(data: &Path, event: &Event) -> PathBuf {
 /// # Errors
 /// An event is missing, cannot be read or is of a kind this version does not know.
 pub fn read(data: &Path) -> Result<Vec<Event>, DiskError> {
-    let root = folder(data);
+    read_in(&data.join("archive"))
+}
+
+/// All events of an archive folder in the order of their numbers.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in(archive: &Path) -> Result<Vec<Event>, DiskError> {
+    let root = archive.join("events");
     if !root.is_dir() {
         return Ok(Vec::new());
     }
@@ -164,7 +173,7 @@ pub fn read(data: &Path) -> Result<Vec<Event>, DiskError> {
     let is_event = |path: &&PathBuf| path.extension().is_some_and(|e| e == "json");
     for path in disk::entries(&root)?.iter().filter(is_event) {
         let event: Event = disk::read_json(path)?;
-        if event.number != events.len() as u64 + 1 || path_of(data, &event) != *path {
+        if event.number != events.len() as u64 + 1 || path_of(&root, &event) != *path {
             return Err(DiskError::invalid(
                 path,
                 "does not follow the event before it; restore the archive folder from a backup",
@@ -193,7 +202,7 @@ pub fn keep(
         std::fs::remove_file(path).map_err(io(path))?; // half an event of a killed run never happened
     }
     let event = Event { number: events.len() as u64 + 1, what, processing_month, on, reason };
-    let path = path_of(data, &event);
+    let path = path_of(&root, &event);
     if !disk::write_if_absent(&path, &disk::to_json(&path, &event)?)? {
         return Err(DiskError::invalid(&path, "another run kept this event; run again"));
     }

@@ -11,11 +11,13 @@
 //!
 //! Without a ledger every file of the archive is one that a killed run left: the next run takes it in.
 
-use crate::archive::{Arrival, gone, hash_file};
+use crate::archive::{Archive, Arrival, gone, hash_file};
 use crate::disk::{self, DiskError, io};
-use crate::ledger::Ledger;
-use crate::take_in::{Candidate, FileOutcome, Intake, TakeInOptions, Watch};
+use crate::ledger::{Commit, KafkaRange, Ledger};
+use crate::log::{EmbeddedLog, LogError};
+use crate::take_in::{Candidate, FileOutcome, Intake, TakeInOptions, Watch, take_in_candidates};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,15 +63,16 @@ pub struct Rebuilt {
 /// # Errors
 /// The machine failed, a file of the archive is not what it was, or the old ledger names one that the
 /// archive does not have; then the old ledger stays.
-pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt, DiskError> {
+pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt, LogError> {
     carry_on(options.data)?;
-    let intake = Intake::open(options)?;
     // The archive alone must do, but what the old ledger still knows is used: a run may have been killed
     // between ledger and archive, and the archive may have lost a file or a note.
     let (old, old_unreadable) = match Ledger::open(options.data) {
         Ok(old) => (old, None),
         Err(error) => (Ledger::default(), Some(error)),
     };
+    let log = EmbeddedLog::open(options.data)?;
+    let intake = Intake::new(Archive::open(options.data)?, &log, options)?.again(old.files());
     let unnoted = intake.archive.without_note()?;
     for entry in old.renewed().chain(unnoted.iter().filter_map(|file_id| old.file(file_id))) {
         intake.archive.renew(&entry.arrival)?;
@@ -85,15 +88,26 @@ pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt
     let mut ledger = Ledger::open(&place(options.data))?;
     let mut outcomes = Vec::new();
     for part in parts(&candidates) {
-        outcomes.extend(intake.take_in(part, &mut ledger, watch)?);
+        outcomes.extend(take_in_candidates(&intake, &log, part, &mut ledger, watch)?);
     }
     if let Some(lost) = old.files().find(|f| ledger.file(&f.arrival.file_id).is_none()) {
-        return Err(gone(&intake.archive.path(&lost.arrival.file_id)));
+        return Err(gone(&intake.archive.path(&lost.arrival.file_id)).into());
     }
+    go_on_in_kafka(&old, &mut ledger)?;
     drop(ledger);
     swap(options.data)?;
     let ledger = Ledger::open(options.data)?;
     Ok(Rebuilt { ledger, outcomes, without_note: intake.archive.without_note()?, old_unreadable })
+}
+
+/// The new ledger reads on in Kafka where the old one stood: what came from there is in the archive.
+fn go_on_in_kafka(old: &Ledger, ledger: &mut Ledger) -> Result<(), DiskError> {
+    for range in old.kafka_ranges() {
+        let mut commit = Commit::begin(ledger, 0)?;
+        commit.reads(KafkaRange { from: BTreeMap::new(), ..range.clone() })?;
+        commit.finish()?;
+    }
+    Ok(())
 }
 
 fn check(path: &Path, arrival: &Arrival) -> Result<(), DiskError> {

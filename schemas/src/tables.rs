@@ -62,16 +62,10 @@ pub fn own_field(name: &str, label_ja: &str, data_type: DataType) -> Field {
 /// Columns of [`fact_schema`] before the stacked items.
 pub const FACT_KEY_COLUMNS: usize = 14;
 
-/// One accepted record, as the log and the ledger keep it. All three states of an item survive: value =
-/// bit in `given` and a value; clear mark = bit in `cleared`; blank = neither.
-///
-/// `is_correction` tells 5321 from 5311; `change_type` is the movement type of the one, the correction
-/// type of the other. `file_seq` is the file's number in the ledger (0 in the log). `extra_items` is
-/// the unknown tail of a longer row, the bytes as they came. Only recipients have an `insured_no`.
-/// Memberships have two lists of equal lengths besides, `member_insurer_no` and `member_valid_from_date`.
-pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
+/// Columns of [`fact_schema`] before the stacked items, whatever the layouts.
+pub fn fact_keys(table: FactTable) -> Vec<Field> {
     let required = |name: &str, t: DataType| Field::new(name, t, false);
-    let mut fields = vec![
+    let fields = vec![
         required("insurer_no", DataType::Utf8),
         Field::new("insured_no", DataType::Utf8, table != FactTable::Recipient),
         required("movement_date", DataType::Date32),
@@ -88,6 +82,18 @@ pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
         required("cleared", DataType::FixedSizeBinary(MASK_BYTES)),
     ];
     assert_eq!(fields.len(), FACT_KEY_COLUMNS, "the constant above counts these fields");
+    fields
+}
+
+/// One accepted record, as the log and the ledger keep it. All three states of an item survive: value =
+/// bit in `given` and a value; clear mark = bit in `cleared`; blank = neither.
+///
+/// `is_correction` tells 5321 from 5311; `change_type` is the movement type of the one, the correction
+/// type of the other. `file_seq` is the file's number in the ledger (0 in the log). `extra_items` is
+/// the unknown tail of a longer row, the bytes as they came. Only recipients have an `insured_no`.
+/// Memberships have two lists of equal lengths besides, `member_insurer_no` and `member_valid_from_date`.
+pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
+    let mut fields = fact_keys(table);
     fields.extend(fact_items(spec, table).into_iter().map(item_field));
     let list = |item: &Item| {
         let each = Field::new("item", item_type(item.kind), false);

@@ -1,5 +1,9 @@
 //! The command line: every command and option, documented where it is defined.
 
+mod kafka;
+
+pub use kafka::{KafkaArgs, KafkaChoice, SinkArgs, Watching, WorkerArgs};
+
 use super::Usage;
 use crate::stack::Inheritance;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +33,9 @@ pub struct Common {
     /// Data folder
     #[arg(long, global = true, value_name = "DIR", default_value = "./data")]
     pub data: PathBuf,
+    /// Whether `--data` stands on the command line.
+    #[arg(skip)]
+    pub data_given: bool,
     /// Take-in day of new files; day of a closing or withdrawal [default: today in Japan]
     /// (findings: only of files taken in on this day)
     #[arg(long, global = true, value_name = "YYYY-MM-DD")]
@@ -62,6 +69,9 @@ pub struct Common {
     /// No progress and no notes on standard error
     #[arg(long, global = true)]
     pub quiet: bool,
+    /// Kafka.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
 }
 
 /// `--months`: a range to publish, or for `synth` a number.
@@ -183,6 +193,10 @@ pub enum Command {
     Nightly(Intake),
     /// Only take in: archive, check, append to the log and ledger
     Ingest(Intake),
+    /// Ingest worker: reads exchange files as they come into an inbox and sends them sealed to Kafka
+    Worker(WorkerArgs),
+    /// Reads sealed files from Kafka into the ledger; one per data folder
+    Sink(SinkArgs),
     /// Only resolve the ledger and publish a snapshot
     Resolve(Reporting),
     /// What is in the data folder: files, months open and closed, newest snapshot, who is missing, settings

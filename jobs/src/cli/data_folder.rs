@@ -205,13 +205,37 @@ pub fn spec_in_force(common: &Common) -> anyhow::Result<Spec> {
     Reading::of(common)?.spec(&settings, &common.data)
 }
 
+/// The layouts a command line names, else those built in, for a command that has no data folder.
+///
+/// # Errors
+/// A file is broken.
+pub fn spec_given(common: &Common) -> anyhow::Result<Spec> {
+    Reading::of(common)?.spec(&Settings::default(), Path::new(""))
+}
+
 fn lock(data: &Path) -> anyhow::Result<File> {
-    let path = data.join(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+    let held = try_lock(&data.join(".lock"))?;
+    held.ok_or_else(|| Busy(data.display().to_string()).into())
+}
+
+/// The right to be the only sink of a data folder while the value lives. Unlike a run a sink does not keep others
+/// out: it holds the folder's lock for a commit only.
+///
+/// # Errors
+/// There is another sink.
+pub fn only_sink(data: &Path) -> anyhow::Result<File> {
+    let held = try_lock(&data.join(".lock-sink"))?;
+    let what = "is read into from Kafka by a sink that is at work; leave it to that one";
+    held.ok_or_else(|| anyhow::anyhow!("{} {what}", data.display()))
+}
+
+/// `None` if another process has it.
+fn try_lock(path: &Path) -> Result<Option<File>, DiskError> {
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io(path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Busy(data.display().to_string()).into()),
-        Err(TryLockError::Error(error)) => Err(DiskError::new(&path, error).into()),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(DiskError::new(path, error)),
     }
 }
 

@@ -9,10 +9,14 @@ pub mod console;
 mod data_folder;
 mod findings;
 mod layouts;
+mod linked;
 mod nightly;
 mod output;
 mod query;
 mod rebuild;
+mod running;
+mod signals;
+mod sink;
 mod snapshots;
 mod status;
 mod summary;
@@ -20,10 +24,12 @@ mod synth;
 mod taking_in;
 mod timeline;
 mod withdraw;
+mod worker;
 
 use args::{Cli, Command};
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -49,7 +55,7 @@ where
     T: Into<OsString>,
 {
     let args = std::iter::once(OsString::from("tsumiage")).chain(args.into_iter().map(Into::into));
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parsed(args) {
         Ok(mut cli) => {
             if cli.common.json {
                 cli.common.format = args::Format::Json; // nothing but JSON on standard output
@@ -83,6 +89,13 @@ where
             if error.downcast_ref::<Usage>().is_some() { 64 } else { 1 }
         }
     }
+}
+
+fn parsed(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.common.data_given = matches.value_source("data") == Some(ValueSource::CommandLine);
+    Ok(cli)
 }
 
 /// Whoever read our output has read enough, as in `tsumiage query … | head`.
@@ -119,8 +132,8 @@ fn usage_line(text: &str) -> String {
 /// The first option given that the command would ignore: an answer to another question than was asked.
 fn ignored_option(cli: &Cli) -> Option<&'static str> {
     use Command::{
-        Close, Findings, Ingest, Layouts, Nightly, Query, Rebuild, Resolve, Snapshots, Status, Synth,
-        Timeline, Withdraw,
+        Close, Findings, Ingest, Layouts, Nightly, Query, Rebuild, Resolve, Sink, Snapshots, Status, Synth,
+        Timeline, Withdraw, Worker,
     };
     let common = &cli.common;
     let given = [
@@ -134,7 +147,9 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
     ];
     let used: &[&str] = match &cli.command {
         Nightly(_) => &["--on", "--as-of", "--months", "--inheritance", "--layouts", "--profile"],
+        Worker(_) => &["--on", "--layouts", "--profile"],
         Ingest(_) => &["--on", "--months", "--inheritance", "--layouts", "--profile"],
+        Sink(_) => &["--months", "--inheritance", "--layouts", "--profile"], // the settings of a first run
         Resolve(_) => &["--as-of", "--months", "--inheritance", "--layouts", "--profile"],
         Timeline(_) => &["--as-of", "--inheritance", "--layouts", "--profile"],
         Findings(_) => &["--on", "--snapshot", "--layouts"],
@@ -145,7 +160,11 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         Rebuild(_) | Layouts { .. } => &["--layouts", "--profile"],
         Status | Snapshots { .. } => &[],
     };
-    given.into_iter().find(|(name, given)| *given && !used.contains(name)).map(|(name, _)| name)
+    let uses_kafka = matches!(cli.command, Nightly(_) | Ingest(_) | Worker(_) | Sink(_));
+    let ignored = given.into_iter().find(|(name, given)| *given && !used.contains(name));
+    let of_kafka = common.kafka.given().into_iter().find(|(_, given)| *given && !uses_kafka);
+    let of_data = Some(("--data", true)).filter(|_| common.data_given && matches!(cli.command, Worker(_)));
+    ignored.or(of_kafka).or(of_data).map(|(name, _)| name)
 }
 
 /// Refuses what only makes sense where something arrived already.
@@ -161,9 +180,12 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
         return Err(Usage(format!("this command has no use for {option}; leave it out")).into());
     }
     let common = &cli.common;
+    common.kafka.choice()?; // wrong usage, whatever the command
     match &cli.command {
         Command::Nightly(intake) => nightly::nightly(common, intake, console),
         Command::Ingest(intake) => nightly::ingest(common, intake, console),
+        Command::Worker(args) => worker::worker(common, args, console),
+        Command::Sink(args) => sink::sink(common, args, console),
         Command::Resolve(reporting) => nightly::resolve_only(common, reporting, console),
         Command::Withdraw(args) => withdraw::withdraw(common, args, console),
         Command::Close(args) => close::close(common, args, console),

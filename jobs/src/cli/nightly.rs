@@ -15,6 +15,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
+use tsumiage_pipeline::archive::Archive;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::{FileOutcome, inbox_files};
 
@@ -69,7 +70,8 @@ fn takes_in(
 ) -> anyhow::Result<Exit> {
     let files = files_of(intake)?;
     let begins = intake.inbox.is_some() || !files.is_empty();
-    let input = Input::Files(Arriving { files, recheck: intake.recheck });
+    let arriving = Arriving { files, recheck: intake.recheck, kafka: common.kafka.choice()? };
+    let input = Input::Files(arriving);
     run(&Job { command, common, input, closing: None, resolves }, begins, &intake.reporting, console)
 }
 
@@ -92,7 +94,7 @@ pub fn rebuild(
 
 /// Takes in what a killed run left, closes, and publishes: one run with one report.
 pub fn close(common: &Common, closing: &Closing<'_>, console: &Console<'_>) -> anyhow::Result<Exit> {
-    let input = Input::Files(Arriving { files: Vec::new(), recheck: false });
+    let input = Input::Files(Arriving { files: Vec::new(), recheck: false, kafka: None });
     let job = Job { command: "close", common, input, closing: Some(closing), resolves: true };
     run(&job, false, &Reporting { metrics_file: None }, console)
 }
@@ -144,6 +146,8 @@ fn run(job: &Job<'_>, begins: bool, reporting: &Reporting, console: &Console<'_>
 fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>) -> anyhow::Result<End> {
     let request = folder.request(job.common)?;
     run.options(&request, &folder.layouts);
+    // What workers noted before a closing is taken in before it; what they note after sees it.
+    let closes = job.closing.map(|_| Archive::to_read(&folder.path).closing()).transpose()?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(folder.settings.threads).build()?;
     pool.install(|| {
         let (ledger, outcomes) = ledger_of(job, folder, run, console)?;
@@ -152,6 +156,7 @@ fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>
         if let Some(close) = job.closing {
             close(folder, &ledger)?;
         }
+        drop(closes);
         if job.resolves {
             let resolved = resolved(job, folder, &ledger, &snapshots, &request, run, console)?;
             let standings = file_standings(&resolved.snapshot)?;

@@ -88,6 +88,8 @@ struct Missing<'a> {
 struct LedgerSize {
     commits: usize,
     insurers: usize,
+    /// Where reading goes on in Kafka: by cluster and topic the offset of every partition.
+    kafka: BTreeMap<String, BTreeMap<i32, i64>>,
 }
 
 /// The snapshot that `latest` points at.
@@ -131,7 +133,11 @@ pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
         open_months: processing_months.iter().filter(is_open).filter_map(|row| row.month).collect(),
         missing_senders: missing_senders(&files, &closings, &withdrawals),
         processing_months,
-        ledger: LedgerSize { commits: ledger.commits(), insurers: ledger.runs().len() },
+        ledger: LedgerSize {
+            commits: ledger.commits(),
+            insurers: ledger.runs().len(),
+            kafka: ledger.kafka_ranges().map(|range| (range.of.clone(), range.next.clone())).collect(),
+        },
         latest: latest.as_ref().map(latest_of),
         unions,
         snapshots: snapshots.list()?.len(),

@@ -7,37 +7,99 @@ use crate::resolve::{ResolveStats, Resolved};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tsumiage_pipeline::kafka::producer::Sent;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::FileOutcome;
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::Code;
 
+/// Files summed up as they become done; duplicates count as files only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    taken: u64,
+    duplicate: u64,
+    rejected: u64,
+    found: i64,
+    accepted: i64,
+    not_accepted: i64,
+    warned: i64,
+    bytes: u64,
+    any_rejected: bool,
+}
+
+impl Sums {
+    /// One more file.
+    pub fn add(&mut self, outcome: &FileOutcome) {
+        self.any_rejected |= outcome.file_rejected || outcome.rejected > 0;
+        if outcome.duplicate {
+            self.duplicate += 1;
+            return;
+        }
+        *if outcome.file_rejected { &mut self.rejected } else { &mut self.taken } += 1;
+        self.found += outcome.records;
+        self.accepted += outcome.accepted;
+        self.not_accepted += outcome.rejected;
+        self.warned += outcome.warned;
+        self.bytes += outcome.bytes;
+    }
+
+    /// Whether a file, also one seen before, is rejected or has records the reader rejected.
+    pub fn any_rejected(&self) -> bool {
+        self.any_rejected
+    }
+}
+
 /// What became of the files of a run.
 pub fn taken_in(outcomes: &[FileOutcome], seconds: f64, console: &Console<'_>) {
-    let new = || outcomes.iter().filter(|o| !o.duplicate);
-    let sum = |f: &dyn Fn(&FileOutcome) -> i64| new().map(f).sum::<i64>();
-    let (taken, rejected) =
-        (new().filter(|o| !o.file_rejected).count(), new().filter(|o| o.file_rejected).count());
-    let duplicate = outcomes.iter().filter(|o| o.duplicate).count();
-    let (records, accepted) = (sum(&|o| o.records), sum(&|o| o.accepted));
-    let (not_accepted, warned) = (sum(&|o| o.rejected), sum(&|o| o.warned));
-    let bytes: u64 = new().map(|o| o.bytes).sum();
+    let mut sums = Sums::default();
+    outcomes.iter().for_each(|outcome| sums.add(outcome));
+    summed_up(&sums, seconds, console);
+}
+
+/// What became of files, summed up.
+pub fn summed_up(sums: &Sums, seconds: f64, console: &Console<'_>) {
+    let Sums { taken, duplicate, rejected, found, accepted, not_accepted, warned, bytes, .. } = sums;
     if console.json {
         return console.event(&json!({
             "event": "taken_in",
             "files": {"taken_in": taken, "duplicate": duplicate, "rejected": rejected},
-            "records": {"found": records, "accepted": accepted, "rejected": not_accepted, "warned": warned},
+            "records": {"found": found, "accepted": accepted, "rejected": not_accepted, "warned": warned},
             "bytes": bytes,
             "seconds": rounded(seconds),
-            "records_per_second": rate(records, seconds),
+            "records_per_second": rate(*found, seconds),
         }));
     }
     console.report(&format!(
         "files      {taken} taken in, {duplicate} duplicate, {rejected} rejected\n\
-         records    {records} found: {accepted} accepted, {not_accepted} rejected, {warned} warned\n\
+         records    {found} found: {accepted} accepted, {not_accepted} rejected, {warned} warned\n\
          take in    {seconds:.2} s, {} records/s, {:.1} MB\n",
-        rate(records, seconds),
+        rate(*found, seconds),
+        *bytes as f64 / 1e6,
+    ));
+}
+
+/// What went to Kafka, and the time that threads spent on it.
+pub fn sent(sent: &Sent, console: &Console<'_>) {
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let (messages, bytes, arrow) = (of(&sent.messages), of(&sent.value_bytes), of(&sent.arrow_bytes));
+    let seconds = |nanos: &AtomicU64| of(nanos) as f64 / 1e9;
+    let (encoding, waiting) = (seconds(&sent.encoding_ns), seconds(&sent.waiting_ns));
+    if console.json {
+        return console.event(&json!({
+            "event": "sent",
+            "messages": messages,
+            "message_bytes": bytes,
+            "arrow_bytes": arrow,
+            "encoding_seconds": rounded(encoding),
+            "waiting_seconds": rounded(waiting),
+        }));
+    }
+    console.report(&format!(
+        "sent       {messages} messages, {:.1} MB of {:.1} MB in memory; {encoding:.2} s encoding, {waiting:.2} s \
+         waiting for brokers, all threads\n",
         bytes as f64 / 1e6,
+        arrow as f64 / 1e6,
     ));
 }
 

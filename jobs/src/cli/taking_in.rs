@@ -1,7 +1,9 @@
 //! Taking files in, as a run shows it: progress, an event per file, a line for what somebody must look at.
 
+use super::args::KafkaChoice;
 use super::console::{Console, Progress};
-use super::data_folder::{DataFolder, today_in_japan};
+use super::data_folder::{DataFolder, only_sink, today_in_japan};
+use super::linked::{PATIENCE, linked};
 use super::summary;
 use crate::report::{Run, outcome_word};
 use serde_json::json;
@@ -10,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tsumiage_pipeline::events;
+use tsumiage_pipeline::kafka::through::take_in_through;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::reader::Compiled;
-use tsumiage_pipeline::take_in::{FileOutcome, Watch, take_in};
+use tsumiage_pipeline::take_in::{FileOutcome, TakeInOptions, Watch, take_in};
 use tsumiage_schemas::{Code, Day};
 
 /// Files to take in.
@@ -21,6 +24,8 @@ pub struct Arriving {
     pub files: Vec<PathBuf>,
     /// Check rejected files again, and read again what was read with other layouts.
     pub recheck: bool,
+    /// Through Kafka, not the log in the data folder.
+    pub kafka: Option<KafkaChoice>,
 }
 
 /// Watches files being taken in: progress and events.
@@ -47,20 +52,25 @@ impl Watch for Watcher<'_, '_> {
     fn file(&self, outcome: &FileOutcome) {
         let done = self.done.fetch_add(outcome.bytes, Ordering::Relaxed) + outcome.bytes;
         self.progress.at(done, self.total.load(Ordering::Relaxed));
-        let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
-        self.console.event(&json!({
-            "event": "file",
-            "name": outcome.name,
-            "file_id": outcome.file_id,
-            "outcome": outcome_word(outcome),
-            "records": outcome.records,
-            "accepted": outcome.accepted,
-            "rejected": outcome.rejected,
-            "warned": outcome.warned,
-            "errors": errors,
-            "finding": outcome.duplicate.then_some(Code::F07.as_str()),
-        }));
+        file_event(outcome, self.console);
     }
+}
+
+/// The event that tells what became of a file.
+pub fn file_event(outcome: &FileOutcome, console: &Console<'_>) {
+    let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
+    console.event(&json!({
+        "event": "file",
+        "name": outcome.name,
+        "file_id": outcome.file_id,
+        "outcome": outcome_word(outcome),
+        "records": outcome.records,
+        "accepted": outcome.accepted,
+        "rejected": outcome.rejected,
+        "warned": outcome.warned,
+        "errors": errors,
+        "finding": outcome.duplicate.then_some(Code::F07.as_str()),
+    }));
 }
 
 /// Takes files in that arrive on a day (today in Japan if `None`); what became of each.
@@ -78,9 +88,12 @@ pub fn taken_in(
     let compiled = Compiled::new(Arc::new(folder.spec.clone()));
     let options = folder.take_in_options(&compiled, taken_in_on, arriving.recheck);
     let watcher = Watcher::new(console, "take in");
-    let outcomes = take_in(&arriving.files, ledger, &options, &watcher)?;
+    let outcomes = match &arriving.kafka {
+        None => take_in(&arriving.files, ledger, &options, &watcher)?,
+        Some(choice) => through_kafka(choice, &arriving.files, ledger, &options, &watcher, console)?,
+    };
     drop(watcher);
-    rejected_notes(&outcomes, console);
+    outcomes.iter().for_each(|outcome| rejected_note(outcome, console));
     let given = outcomes.iter().take(arriving.files.len()); // they come first
     withdrawn_notes(given, folder, console)?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -89,17 +102,38 @@ pub fn taken_in(
     Ok(outcomes)
 }
 
-fn rejected_notes(outcomes: &[FileOutcome], console: &Console<'_>) {
-    for outcome in outcomes.iter().filter(|o| o.file_rejected) {
-        let before = if outcome.duplicate { " (as before)" } else { "" };
-        let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
-        let codes = if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) };
+fn through_kafka(
+    choice: &KafkaChoice,
+    files: &[PathBuf],
+    ledger: &mut Ledger,
+    options: &TakeInOptions<'_>,
+    watcher: &Watcher<'_, '_>,
+    console: &Console<'_>,
+) -> anyhow::Result<Vec<FileOutcome>> {
+    let _only = only_sink(options.data)?;
+    let (link, topic) = linked(choice, console)?;
+    let (outcomes, waiting) = take_in_through(&link, &topic, files, ledger, options, PATIENCE, watcher)?;
+    for name in waiting {
         console.note(&format!(
-            "rejected{before}: {}{codes}; see `tsumiage findings --file {}`",
-            outcome.name,
-            &outcome.file_id[..12]
+            "not taken in: {name}: it was sealed in Kafka, but some of its batches are missing; `tsumiage ingest` without --kafka takes it from the archive"
         ));
     }
+    Ok(outcomes)
+}
+
+/// Says that a file is rejected, if it is.
+pub fn rejected_note(outcome: &FileOutcome, console: &Console<'_>) {
+    if !outcome.file_rejected {
+        return;
+    }
+    let before = if outcome.duplicate { " (as before)" } else { "" };
+    let errors: Vec<&str> = outcome.file_errors.iter().map(|f| f.code.as_str()).collect();
+    let codes = if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) };
+    console.note(&format!(
+        "rejected{before}: {}{codes}; see `tsumiage findings --file {}`",
+        outcome.name,
+        &outcome.file_id[..12]
+    ));
 }
 
 /// Whoever gives a withdrawn file again may believe that it counts again.

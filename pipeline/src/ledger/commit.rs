@@ -5,7 +5,7 @@
 //! merge them.
 
 use super::findings::FindingsWriter;
-use super::manifest::{DataFile, FileEntry, Manifest, RunEntry, hash};
+use super::manifest::{DataFile, FileEntry, KafkaRange, Manifest, RunEntry, hash};
 use super::runs::{run_name, write_run, write_set_aside};
 use super::{Ledger, items_of, make_folders};
 use crate::aside::{Aside, Kept, bytes_of};
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use tsumiage_schemas::{Code, FactTable};
+use tsumiage_schemas::FactTable;
 
 /// Most insurers whose facts are read back at once.
 const AT_ONCE: usize = 2;
@@ -64,6 +64,19 @@ impl<'a> Commit<'a> {
         Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest })
     }
 
+    /// Says what was read of Kafka for this commit.
+    ///
+    /// # Errors
+    /// It does not begin where the ledger stands: another sink was at work.
+    pub fn reads(&mut self, range: KafkaRange) -> Result<(), DiskError> {
+        if self.ledger.kafka(&range.of) != range.from {
+            let what = format!("has read {} further meanwhile; is another sink at work? run again", range.of);
+            return Err(DiskError::invalid(&self.ledger.root, what));
+        }
+        self.manifest.kafka = Some(range);
+        Ok(())
+    }
+
     /// Adds a sealed file with its findings, and its batches in the fact schemas.
     ///
     /// # Errors
@@ -76,28 +89,11 @@ impl<'a> Commit<'a> {
     ) -> Result<(), DiskError> {
         let seq = self.ledger.next_seq;
         self.ledger.next_seq += 1;
-        let wrong_time = seal.file_errors.iter().any(|f| matches!(f.code, Code::F08 | Code::F10));
         for batch in findings {
             self.findings.add(seq, &batch?)?;
         }
         let file_rejected = seal.file_rejected;
-        self.manifest.files.push(FileEntry {
-            seq,
-            arrival: seal.arrival,
-            data_type: seal.data_type,
-            sender_no: seal.sender_no,
-            sender_insurer_no: seal.sender_insurer_no,
-            processing_month: seal.processing_month,
-            records: seal.records,
-            accepted: seal.accepted,
-            rejected: seal.rejected,
-            warned: seal.warned,
-            file_rejected,
-            wrong_time: wrong_time && file_rejected,
-            first_movement: seal.first_movement.filter(|_| !file_rejected),
-            layouts: seal.layouts,
-            one_off: seal.one_off,
-        });
+        self.manifest.files.push(FileEntry::of(seal, seq));
         if file_rejected {
             return Ok(());
         }
@@ -178,12 +174,13 @@ impl<'a> Commit<'a> {
         self.manifest.files.len()
     }
 
-    /// Makes the commit count: data first, then the manifest. With no file added nothing happens.
+    /// Makes the commit count: data first, then the manifest. With no file added and nothing read
+    /// nothing happens.
     ///
     /// # Errors
     /// Something cannot be written, or another program made this commit meanwhile; then nothing counts.
     pub fn finish(mut self) -> Result<(), DiskError> {
-        if self.manifest.files.is_empty() {
+        if self.manifest.files.is_empty() && self.manifest.kafka.is_none() {
             return Ok(());
         }
         self.write_runs()?;
@@ -236,6 +233,12 @@ fn parts(table: FactTable, batch: &RecordBatch, seq: i32) -> Result<Vec<(String,
         return Ok(vec![(String::new(), batch)]);
     }
     let insurers = batch.column(batch.schema().index_of("insurer_no")?).as_string::<i32>().clone();
+    // It becomes the name of a folder.
+    let is_number =
+        |no: Option<&str>| no.is_some_and(|no| !no.is_empty() && no.bytes().all(|b| b.is_ascii_digit()));
+    if !insurers.iter().all(is_number) {
+        return Err(ArrowError::InvalidArgumentError("an insurer number is none".to_owned()));
+    }
     let mut rows: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for row in 0..insurers.len() {
         rows.entry(insurers.value(row)).or_default().push(row as u32);

@@ -2,11 +2,12 @@
 
 use crate::archive::Arrival;
 use crate::disk::{self, DiskError, io};
+use crate::log::{Seal, first_reading};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tsumiage_schemas::{Day, FactTable, Month};
+use tsumiage_schemas::{Code, Day, FactTable, Month};
 
 /// What one commit added. Nothing in it is ever changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Manifest {
     /// Items of the facts in its runs with their types, by table and in the order of the masks.
     #[serde(default)]
     pub items: BTreeMap<FactTable, Vec<String>>,
+    /// What was read of Kafka for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaRange>,
 }
 
 /// A Parquet file of the ledger.
@@ -71,6 +75,59 @@ pub struct FileEntry {
     /// They were given for one run and are not those of the settings: a later run reads the file again.
     #[serde(default)]
     pub one_off: bool,
+    /// See [`Seal::reading`].
+    #[serde(default = "first_reading")]
+    pub reading: u32,
+}
+
+impl FileEntry {
+    /// The entry of a sealed file under its number.
+    pub fn of(seal: Seal, seq: i32) -> FileEntry {
+        let wrong_time = seal.file_errors.iter().any(|f| matches!(f.code, Code::F08 | Code::F10));
+        let file_rejected = seal.file_rejected;
+        FileEntry {
+            seq,
+            arrival: seal.arrival,
+            data_type: seal.data_type,
+            sender_no: seal.sender_no,
+            sender_insurer_no: seal.sender_insurer_no,
+            processing_month: seal.processing_month,
+            records: seal.records,
+            accepted: seal.accepted,
+            rejected: seal.rejected,
+            warned: seal.warned,
+            file_rejected,
+            wrong_time: wrong_time && file_rejected,
+            first_movement: seal.first_movement.filter(|_| !file_rejected),
+            layouts: seal.layouts,
+            one_off: seal.one_off,
+            reading: seal.reading,
+        }
+    }
+}
+
+/// What a commit read of a Kafka topic: of each partition the offsets from `from` (0 if not named) up to and
+/// without `next`. What it did not use of them counts no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KafkaRange {
+    /// Cluster and topic.
+    pub of: String,
+    /// Where it began, as the ledger had it.
+    pub from: BTreeMap<i32, i64>,
+    /// Where the next commit begins.
+    pub next: BTreeMap<i32, i64>,
+    /// The last message seen of each partition: by it the next sink knows the topic again.
+    #[serde(default)]
+    pub seen: BTreeMap<i32, Mark>,
+}
+
+/// A message by which a topic is known again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its offset.
+    pub offset: i64,
+    /// What it is: attempt, kind, number, checksum.
+    pub message: String,
 }
 
 /// A sorted run: facts of one table by (insured number, file number, record number); those of recipients

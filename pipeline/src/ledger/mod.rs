@@ -18,7 +18,7 @@ mod tests;
 
 pub use commit::Commit;
 pub use findings::{findings_batch, findings_schema, read_findings};
-pub use manifest::{FileEntry, Manifest, RunEntry};
+pub use manifest::{FileEntry, KafkaRange, Manifest, Mark, RunEntry};
 
 use crate::disk::{self, DiskError};
 use arrow::datatypes::SchemaRef;
@@ -42,12 +42,26 @@ pub struct Ledger {
     superseded: Vec<i32>,
     /// Files whose entry in force has another arrival than the one it replaced.
     renewed: BTreeSet<String>,
+    /// What was read last, by cluster and topic.
+    kafka: BTreeMap<String, KafkaRange>,
 }
 
 /// The items of facts in the order of their masks, with their types.
 fn items_of(schema: &SchemaRef) -> Vec<String> {
     let items = schema.fields()[FACT_KEY_COLUMNS..].iter();
     items.map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+}
+
+/// Whether facts in one schema can be read in the other: items may only have been appended to one of them.
+pub(crate) fn readable(facts: &SchemaRef, own: &SchemaRef) -> bool {
+    let keys = |schema: &SchemaRef| {
+        let keys = schema.fields().iter().take(FACT_KEY_COLUMNS);
+        keys.map(|field| format!("{} {}", field.name(), field.data_type())).collect::<Vec<_>>()
+    };
+    facts.fields().len() >= FACT_KEY_COLUMNS && keys(facts) == keys(own) && {
+        let (facts, own) = (items_of(facts), items_of(own));
+        facts.starts_with(&own) || own.starts_with(&facts)
+    }
 }
 
 fn make_folders(root: &Path) -> Result<(), DiskError> {
@@ -84,6 +98,12 @@ impl Ledger {
                         "does not follow the manifest before it; run `tsumiage rebuild` to make the ledger again from the archive",
                     ));
                 }
+                if manifest.kafka.as_ref().is_some_and(|read| ledger.kafka(&read.of) != read.from) {
+                    return Err(DiskError::invalid(
+                        &path,
+                        "does not go on in Kafka where the manifest before it ended",
+                    ));
+                }
                 ledger.add(manifest, hash);
             }
         }
@@ -100,6 +120,9 @@ impl Ledger {
                     self.renewed.insert(file.arrival.file_id.clone());
                 }
             }
+        }
+        if let Some(read) = &manifest.kafka {
+            self.kafka.insert(read.of.clone(), read.clone());
         }
         self.manifests.push(manifest);
         self.newest_hash = Some(hash);
@@ -166,6 +189,22 @@ impl Ledger {
     pub fn findings_paths(&self) -> Vec<PathBuf> {
         let named = self.manifests.iter().filter_map(|manifest| manifest.findings.as_ref());
         named.map(|file| self.path(&file.path)).collect()
+    }
+
+    /// Where reading of a Kafka topic (`cluster/topic`) goes on, by partition; partitions not named are read from
+    /// their beginning.
+    pub fn kafka(&self, of: &str) -> BTreeMap<i32, i64> {
+        self.kafka.get(of).map(|range| range.next.clone()).unwrap_or_default()
+    }
+
+    /// The last message seen of a topic, by partition.
+    pub fn kafka_seen(&self, of: &str) -> BTreeMap<i32, Mark> {
+        self.kafka.get(of).map(|range| range.seen.clone()).unwrap_or_default()
+    }
+
+    /// What was read last of every topic.
+    pub fn kafka_ranges(&self) -> impl Iterator<Item = &KafkaRange> {
+        self.kafka.values()
     }
 
     /// Number of commits.

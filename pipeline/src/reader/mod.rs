@@ -120,6 +120,18 @@ pub fn read<E>(
     Ok(reading.finish())
 }
 
+/// What the control record says, as [`read`] reports it, without reading the rest.
+pub fn control_of(bytes: &[u8], compiled: &Compiled, options: &ReadOptions) -> Control {
+    let mut report = Report::new(compiled);
+    let mut splitter = Splitter::new(whole(bytes, &mut |_, _| ()));
+    match splitter.advance().filter(|first| !first.too_long && content(splitter.items().raw(0)) == b"1") {
+        Some(first) => {
+            envelope::read_control(compiled, splitter.items(), first.unclosed, options, &mut report)
+        }
+        None => Control::default(),
+    }
+}
+
 /// F01: what follows is not read, to protect the machine.
 fn report_too_long(report: &mut Report<'_>, position: i64, offset: usize) {
     report.file(Code::F01, Some(position), offset, None, format!("long_line:{position}"));

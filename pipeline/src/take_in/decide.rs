@@ -122,6 +122,7 @@ mod tests {
             first_movement: None,
             layouts: "a".to_owned(),
             one_off: false,
+            reading: 1,
         }
     }
 

@@ -8,6 +8,7 @@ mod error_lists;
 mod events;
 mod exchange_ids;
 mod golden;
+mod kafka_broker;
 mod layouts;
 mod operator;
 mod place;

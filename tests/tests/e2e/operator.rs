@@ -47,6 +47,7 @@ impl Place {
 fn wrong_usage_is_64_with_a_line_that_helps() {
     let place = Place::new();
     let (data, none) = (place.path("data"), place.path("no-such-inbox"));
+    let inbox = samples().display().to_string();
     let wrong: &[(&[&str], &str)] = &[
         (&["nightly", "--no-such-option"], "--no-such-option"),
         (&["nightli"], "nightly"),
@@ -58,11 +59,25 @@ fn wrong_usage_is_64_with_a_line_that_helps() {
         (&["query", "SELECT 1", "--as-of", "2026-05", "--data", &data], "--as-of"),
         (&["status", "--data", &data], "tsumiage nightly"),
         (&["timeline", "--insured", "12", "--data", &data], "ten characters"),
+        (&["worker", "--inbox", &inbox, "--archive", &data], "needs --kafka"),
+        (&["worker", "--kafka", "a:1", "--inbox", &inbox], "--archive"),
+        (&["worker", "--kafka", "a:1", "--inbox", &none, "--archive", &data], "no-such-inbox"),
+        (&["worker", "--kafka", "a:1", "--inbox", &inbox, "--archive", &data, "--data", &data], "--data"),
+        (&["worker", "--kafka", "a:1", "--inbox", &inbox, "--archive", &data, "--recheck"], "--drain"),
+        (&["worker", "--kafka", "a:1", "--inbox", &inbox, "--archive", &data, "--metrics", "here"], ":9464"),
+        (&["sink", "--data", &data], "needs --kafka"),
+        (&["sink", "--kafka", "a:1", "--data", &data, "--on", "2026-05-01"], "--on"),
+        (&["sink", "--kafka", "a:1", "--data", &data, "--kafka-topic", "facts"], "tsumiage."),
+        (&["sink", "--kafka", "a:1", "--data", &data, "--kafka-config", &none], "no-such-inbox"),
+        (&["nightly", "--kafka", "user:secret@a:1", "--data", &data], "host:port"),
+        (&["ingest", "--kafka-partitions", "8", "--data", &data], "--kafka BROKERS"),
+        (&["resolve", "--kafka", "a:1", "--data", &data], "--kafka"),
+        (&["status", "--kafka-topic", "tsumiage.x", "--data", &data], "--kafka-topic"),
     ];
     for (args, says) in wrong {
         let (code, out, err) = run(args);
         assert_eq!((code, out.as_str()), (64, ""), "{args:?}: {err}");
-        assert!(err.contains(says), "{args:?}: {err}");
+        assert!(err.contains(says) && !err.contains("secret"), "{args:?}: {err}");
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
     }
     assert!(!Path::new(&data).exists(), "wrong usage makes no data folder");

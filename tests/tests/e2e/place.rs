@@ -27,17 +27,25 @@ pub fn run(args: &[&str]) -> (u8, String, String) {
 pub struct Place {
     folder: tempfile::TempDir,
     spec: Spec,
+    /// Options of every command that takes in.
+    through: Vec<String>,
 }
 
 impl Place {
     /// An empty one.
     pub fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap(), spec: Spec::embedded().unwrap() }
+        let (folder, spec) = (tempfile::tempdir().unwrap(), Spec::embedded().unwrap());
+        Place { folder, spec, through: Vec::new() }
     }
 
     /// A data folder with closings, withdrawals, late and rejected files.
     pub fn eventful() -> Place {
-        let place = Place::new();
+        Place::eventful_through(Vec::new())
+    }
+
+    /// The same, where all that takes in has more options.
+    pub fn eventful_through(through: Vec<String>) -> Place {
+        let place = Place { through, ..Place::new() };
         place.two_months();
         let early = place.file("early.csv", "2026-08", &[("80", "20260801", "1", "12")]);
         assert_eq!(place.run(&["ingest", "--on", "2026-06-21", &early]).0, 2, "F10");
@@ -64,7 +72,10 @@ impl Place {
     /// Runs a command on the data folder.
     pub fn run(&self, args: &[&str]) -> (u8, String, String) {
         let data = self.data();
-        run(&[args, &["--data", &data]].concat())
+        let takes_in = matches!(args[0], "nightly" | "ingest");
+        let through = self.through.iter().filter(|_| takes_in).map(String::as_str);
+        let args: Vec<&str> = args.iter().copied().chain(["--data", &data]).chain(through).collect();
+        run(&args)
     }
 
     /// Like `run` of a command that ends with 0; gives the snapshot it names.

@@ -31,6 +31,10 @@ fn head(out: &mut String, status: &Status<'_>) -> std::fmt::Result {
         Some(month) => writeln!(out, "closed       {month} and all earlier processing months")?,
         None => writeln!(out, "closed       no processing month yet")?,
     }
+    for (topic, next) in &status.ledger.kafka {
+        let offsets: Vec<String> = next.iter().map(|(partition, at)| format!("{partition}:{at}")).collect();
+        writeln!(out, "kafka        {topic} is read up to {} (partition:offset)", offsets.join(" "))?;
+    }
     let Some(latest) = &status.latest else { return writeln!(out, "latest       no snapshot yet") };
     let months = match (latest.first_month, latest.last_month) {
         (Some(first), Some(last)) => format!("months {first}..{last}"),

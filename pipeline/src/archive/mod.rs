@@ -4,8 +4,11 @@
 //! Promise: bytes are never changed or removed; their first name and take-in day stay, unless a rejected
 //! file is checked again at the user's wish. Bytes are written before their note, so that a note without bytes
 //! is always a loss and told as an error; bytes without a note are what a killed run leaves.
-//! Layout: `archive/<first two hex digits>/<sha256>` and `<sha256>.json`; closings and withdrawals stand in
-//! `archive/events` (module `events`).
+//! Layout: `archive/<first two hex digits>/<sha256>` and `<sha256>.json`, beside them `<sha256>.sent` where the file
+//! went to Kafka ([`sent`](Archive::sent)); closings and withdrawals stand in `archive/events` (module `events`),
+//! what ingest workers have in hand in `archive/claims`.
+
+mod sent;
 
 use crate::disk::{self, DiskError, io};
 use memmap2::Mmap;
@@ -14,6 +17,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tsumiage_schemas::{Day, Month};
 
 /// What is needed to take a file in again.
@@ -43,7 +47,21 @@ impl Arrival {
 #[derive(Clone, Debug)]
 pub struct Archive {
     root: PathBuf,
+    /// How copies on their way are named.
+    part: &'static str,
 }
+
+/// Copies of the one run that holds the data folder's lock.
+const PART: &str = ".part-";
+
+/// Copies of workers, who hold no lock.
+const SHARED_PART: &str = ".shared-";
+
+/// A worker's copy that nothing was written to for so long is left by one that was killed.
+const SHARED_PART_DAYS: u64 = 1;
+
+/// Folders in the archive that hold no bytes.
+const NO_BYTES: [&str; 2] = ["events", "claims"];
 
 impl Archive {
     /// Opens or makes the archive of a data folder, for the one run that holds its lock.
@@ -53,19 +71,79 @@ impl Archive {
     pub fn open(data: &Path) -> Result<Archive, DiskError> {
         let root = data.join("archive");
         disk::make_folder(&root)?;
-        for path in disk::entries(&root)?.iter().filter(|path| path.is_file()) {
+        for path in disk::entries(&root)?.iter().filter(|path| path.is_file() && !is_shared(path)) {
             std::fs::remove_file(path).map_err(io(path))?; // a copy that a killed run left half made
         }
-        Ok(Archive { root })
+        Ok(Archive { root, part: PART })
+    }
+
+    /// Opens or makes the archive at a path, to store to it while others may do so too.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn shared(root: &Path) -> Result<Archive, DiskError> {
+        disk::make_folder(root)?;
+        let root = root.canonicalize().map_err(io(root))?;
+        let old = Duration::from_secs(SHARED_PART_DAYS * 86_400);
+        for path in disk::entries(&root)?.iter().filter(|path| path.is_file() && is_shared(path)) {
+            let changed = path.metadata().and_then(|m| m.modified()).ok();
+            if changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > old) {
+                let _ = std::fs::remove_file(path); // another worker may have been quicker
+            }
+        }
+        Ok(Archive { root, part: SHARED_PART })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The archive of a data folder, to read from while a run may be at work; nothing is made or removed.
     pub fn to_read(data: &Path) -> Archive {
-        Archive { root: data.join("archive") }
+        Archive { root: data.join("archive"), part: PART }
     }
 
     fn folder(&self, file_id: &str) -> PathBuf {
         self.root.join(file_id.get(..2).unwrap_or("xx"))
+    }
+
+    /// Held while a file arrives at an archive that others use too, so that no month is closed meanwhile; none if
+    /// this is the only run.
+    ///
+    /// # Errors
+    /// The lock cannot be had.
+    pub fn arriving(&self) -> Result<Option<File>, DiskError> {
+        if self.part != SHARED_PART {
+            return Ok(None);
+        }
+        // A closing that waits holds the gate: files without end must not keep it waiting.
+        let (gate, path) = self.lock_file(".gate")?;
+        gate.lock_shared().map_err(io(&path))?;
+        let (lock, path) = self.lock_file(".arriving")?;
+        lock.lock_shared().map_err(io(&path))?;
+        Ok(Some(lock))
+    }
+
+    /// Held while a month is closed: what workers noted before is in the archive, and what they note
+    /// after sees the closing. Waits for files that are just being stored.
+    ///
+    /// # Errors
+    /// The lock cannot be had.
+    pub fn closing(&self) -> Result<[File; 2], DiskError> {
+        let (gate, path) = self.lock_file(".gate")?;
+        gate.lock().map_err(io(&path))?;
+        let (lock, path) = self.lock_file(".arriving")?;
+        lock.lock().map_err(io(&path))?;
+        Ok([gate, lock])
+    }
+
+    fn lock_file(&self, name: &str) -> Result<(File, PathBuf), DiskError> {
+        let folder = self.root.join("events");
+        disk::make_folder(&folder)?;
+        let path = folder.join(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+        Ok((file, path))
     }
 
     /// Path of the bytes of a file.
@@ -106,7 +184,9 @@ impl Archive {
             Some(arrival) if path.is_file() => return Ok(arrival),
             noted => noted,
         };
-        let mut part = tempfile::NamedTempFile::new_in(&self.root).map_err(io(&self.root))?;
+        let mut builder = tempfile::Builder::new();
+        let part = builder.prefix(self.part).tempfile_in(&self.root);
+        let mut part = part.map_err(io(&self.root))?;
         let part_path = part.path().to_owned();
         if copy_hashed(source, part.as_file_mut(), &part_path)? != file_id {
             return Err(DiskError::invalid(
@@ -123,7 +203,10 @@ impl Archive {
             disk::sync_folder(&folder)?;
             return Ok(arrival);
         }
-        disk::write_json(&self.note_path(file_id), &arriving)?;
+        let note = self.note_path(file_id);
+        if !disk::write_if_absent(&note, &disk::to_json(&note, &arriving)?)? {
+            return disk::read_json(&note); // another worker was quicker: what it noted holds for all
+        }
         Ok(arriving)
     }
 
@@ -186,7 +269,8 @@ impl Archive {
     /// Names of all bytes and notes, sorted within their folders.
     fn names(&self) -> Result<Vec<String>, DiskError> {
         let mut names = Vec::new();
-        let holds_bytes = |path: &&PathBuf| path.is_dir() && !path.ends_with("events");
+        let holds_bytes =
+            |path: &&PathBuf| path.is_dir() && !NO_BYTES.iter().any(|name| path.ends_with(name));
         for folder in disk::entries(&self.root)?.iter().filter(holds_bytes) {
             let paths = disk::entries(folder)?;
             names
@@ -194,6 +278,10 @@ impl Archive {
         }
         Ok(names)
     }
+}
+
+fn is_shared(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(SHARED_PART.as_bytes()))
 }
 
 /// Bytes that arrived and that the archive does not have.

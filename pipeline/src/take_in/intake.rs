@@ -1,0 +1,270 @@
+//! One file's way from where it lies into the log.
+//!
+//! Promise: the same for every log and for one machine or many; whether a file is read is `decide`'s alone, from what
+//! is `known` of it: the ledger's entry, or for a worker the seal under which it went to Kafka.
+
+use super::decide::{self, Circumstances, Decision};
+use super::{FileOutcome, TakeInOptions, Watch, base_name, outcome_of_seal};
+use crate::archive::{Archive, Arrival, gone, hash_file};
+use crate::disk::{DiskError, io};
+use crate::events::{self, Closings};
+use crate::ledger::FileEntry;
+use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal, first_reading};
+use crate::reader::{ReadOptions, control_of, read};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use tsumiage_schemas::{Finding, Month};
+
+/// Bytes to look at: from the inbox or the command line, or in the archive only (left by a killed run,
+/// or due to be read again).
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Name it comes under now.
+    pub name: String,
+    /// Where it lies; none = in the archive only.
+    pub source: Option<PathBuf>,
+    /// SHA-256 of its bytes, hex.
+    pub file_id: String,
+    /// Their number.
+    pub bytes: u64,
+}
+
+impl Candidate {
+    /// A file at a path, hashed.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn at(path: &Path) -> Result<Candidate, DiskError> {
+        let bytes = path.metadata().map_err(io(path))?.len();
+        let file_id = hash_file(path)?;
+        Ok(Candidate { name: base_name(path), source: Some(path.to_owned()), file_id, bytes })
+    }
+}
+
+/// What is known of a file, by its id.
+pub type Known<'k> = dyn Fn(&str) -> Option<FileEntry> + Sync + 'k;
+
+/// What files are taken in with.
+pub struct Intake<'a> {
+    /// Where bytes are kept.
+    pub archive: Archive,
+    /// How files are taken in.
+    pub options: &'a TakeInOptions<'a>,
+    log: &'a dyn Log,
+    closings: Closings,
+    /// Numbers of readings of a ledger that is made again.
+    readings: BTreeMap<String, u32>,
+    /// Where the log sends to, if that is to be noted in the archive.
+    to: Option<String>,
+}
+
+impl<'a> Intake<'a> {
+    /// With the closings of now.
+    ///
+    /// # Errors
+    /// The archive's events cannot be read.
+    pub fn new(
+        archive: Archive,
+        log: &'a dyn Log,
+        options: &'a TakeInOptions<'a>,
+    ) -> Result<Intake<'a>, DiskError> {
+        let closings = Closings::of(&events::read_in(archive.root())?);
+        Ok(Intake { archive, options, log, closings, readings: BTreeMap::new(), to: None })
+    }
+
+    /// The same, where files keep the numbers of readings that a ledger had.
+    pub fn again<'f>(mut self, files: impl Iterator<Item = &'f FileEntry>) -> Intake<'a> {
+        self.readings = files.map(|entry| (entry.arrival.file_id.clone(), entry.reading)).collect();
+        self
+    }
+
+    /// The same, where the archive notes that files went there (cluster and topic).
+    pub fn to(mut self, to: &str) -> Intake<'a> {
+        self.to = Some(to.to_owned());
+        self
+    }
+
+    /// What is known of a file that went where this sends to.
+    pub fn sent(&self, file_id: &str) -> Option<FileEntry> {
+        let to = self.to.as_deref()?;
+        Some(FileEntry::of(self.archive.sent(file_id, to)?, 0))
+    }
+
+    fn read_by(&self) -> ReadBy<'_> {
+        ReadBy { layouts: self.options.layouts, one_off: self.options.one_off }
+    }
+
+    fn circumstances<'c>(&'c self, closings: &'c Closings) -> Circumstances<'c> {
+        let TakeInOptions { layouts, recheck, taken_in_on, .. } = *self.options;
+        Circumstances { layouts, closings, recheck, taken_in_on }
+    }
+
+    /// What is to be done with bytes, given what is known of them.
+    pub fn decide(&self, known: Option<&FileEntry>) -> Decision {
+        decide::decide(known, &self.circumstances(&self.closings))
+    }
+
+    /// The files given, then what is in the archive only: left there by a killed run, or due to be read
+    /// again; `files` are all that are known.
+    ///
+    /// # Errors
+    /// A file or the archive cannot be read.
+    pub fn candidates<'f>(
+        &self,
+        given: &[PathBuf],
+        known: &Known<'_>,
+        files: impl Iterator<Item = &'f FileEntry>,
+    ) -> Result<Vec<Candidate>, DiskError> {
+        let given: Result<Vec<Candidate>, DiskError> =
+            given.par_iter().map(|path| Candidate::at(path)).collect();
+        let mut candidates = given?;
+        let at_hand: BTreeSet<String> = candidates.iter().map(|c| c.file_id.clone()).collect();
+        let seen = |file_id: &str| at_hand.contains(file_id) || known(file_id).is_some();
+        let left = self.archive.arrivals_but(seen)?;
+        let due = files.filter(|entry| self.decide(Some(entry)) != Decision::Known);
+        for arrival in left.into_iter().chain(due.map(|entry| entry.arrival.clone())) {
+            if !at_hand.contains(&arrival.file_id) {
+                candidates.push(self.archived(&arrival)?);
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// A file that is in the archive only.
+    ///
+    /// # Errors
+    /// Its bytes are gone.
+    pub fn archived(&self, arrival: &Arrival) -> Result<Candidate, DiskError> {
+        let path = self.archive.path(&arrival.file_id);
+        let bytes = path.metadata().map_err(|_| gone(&path))?.len();
+        Ok(Candidate { name: arrival.name.clone(), source: None, file_id: arrival.file_id.clone(), bytes })
+    }
+
+    /// Reads every candidate that is to be read into the log; in the order given.
+    ///
+    /// # Errors
+    /// The machine failed.
+    pub fn seal_all(
+        &self,
+        candidates: &[Candidate],
+        known: &Known<'_>,
+        watch: &dyn Watch,
+    ) -> Result<Vec<(Seal, FileOutcome)>, LogError> {
+        // Of equal bytes in one run the first counts, so that names do not depend on threads.
+        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, candidate) in candidates.iter().enumerate() {
+            first.entry(&candidate.file_id).or_insert(at);
+        }
+        let to_read: Vec<(&Candidate, Option<FileEntry>)> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(at, c)| first[c.file_id.as_str()] == *at)
+            .map(|(_, c)| (c, known(&c.file_id)))
+            .filter(|(_, known)| self.decide(known.as_ref()) != Decision::Known)
+            .collect();
+        to_read
+            .par_iter()
+            .map(|(candidate, known)| {
+                let seal = self.seal(candidate, known.as_ref())?;
+                let outcome = outcome_of_seal(&candidate.name, candidate.bytes, &seal);
+                watch.file(&outcome);
+                Ok((seal, outcome))
+            })
+            .collect()
+    }
+
+    /// Archives a file and reads it into the log; `known` is what is known of it by now.
+    ///
+    /// # Errors
+    /// The machine failed; to try again does no harm.
+    pub fn seal(&self, candidate: &Candidate, known: Option<&FileEntry>) -> Result<Seal, LogError> {
+        let file_id = &candidate.file_id;
+        let (arrival, frozen) = self.arrival(candidate, known)?;
+        let reading = known.map_or_else(
+            || self.readings.get(file_id).copied().unwrap_or_else(first_reading),
+            |entry| entry.reading + 1,
+        );
+        // Its month was closed while it stood rejected: that other layouts accept it now comes too late.
+        let counts = |seal: &Seal| frozen.is_none() || seal.file_rejected;
+        let seal = match self.log.left(&arrival, self.read_by()).filter(counts) {
+            Some(seal) => seal,
+            None => {
+                let mut read = self.read(&arrival, arrival.closed_through, reading)?;
+                if !counts(&read.seal) {
+                    read = self.read(&arrival, frozen, reading)?;
+                }
+                read.attempt.seal(&read.seal, &read.findings)?;
+                read.seal
+            }
+        };
+        if let Some(to) = &self.to {
+            self.archive.note_sent(to, &seal)?;
+        }
+        Ok(seal)
+    }
+
+    /// How a file arrives; its bytes are in the archive then. And the newest month that was closed while it stood
+    /// rejected, if one was.
+    fn arrival(
+        &self,
+        candidate: &Candidate,
+        known: Option<&FileEntry>,
+    ) -> Result<(Arrival, Option<Month>), DiskError> {
+        let file_id = &candidate.file_id;
+        // Where others close months meanwhile, what is noted now is either seen by the closing or sees it.
+        let arriving = self.archive.arriving()?;
+        let fresh = match &arriving {
+            Some(_) => Some(Closings::of(&events::read_in(self.archive.root())?)),
+            None => None,
+        };
+        let closings = fresh.as_ref().unwrap_or(&self.closings);
+        let now = self.circumstances(closings);
+        let arrival = match (&candidate.source, known) {
+            (Some(path), None) => {
+                self.archive.store(path, decide::arrival_now(file_id, &candidate.name, &now))?
+            }
+            (None, None) => known_arrival(&self.archive, file_id)?,
+            (source, Some(entry)) => {
+                let at_hand = source.as_ref().map(|_| candidate.name.as_str());
+                known_arrival(&self.archive, file_id)?; // or its bytes are gone
+                decide::arrival_again(entry, entry.arrival.clone(), at_hand, &now)
+            }
+        };
+        Ok((arrival, closings.rejected_files.get(file_id).copied()))
+    }
+
+    /// Reads a file into an attempt that is not sealed yet.
+    fn read(
+        &self,
+        arrival: &Arrival,
+        closed_through: Option<Month>,
+        reading: u32,
+    ) -> Result<Read<'_>, LogError> {
+        let options = self.options;
+        let bytes = self.archive.bytes(&arrival.file_id)?;
+        let how =
+            ReadOptions { batch_rows: options.batch_rows, taken_in_on: arrival.taken_in_on, closed_through };
+        let control = control_of(&bytes, options.compiled, &how);
+        let mut attempt = self.log.begin(&Begun {
+            file_id: &arrival.file_id,
+            sender_no: control.sender_no.as_deref(),
+            layouts: options.layouts,
+            reading,
+        })?;
+        let report = read(&bytes, options.compiled, &how, &mut |table, batch| attempt.append(table, &batch))?;
+        let seal = Seal::new(arrival.clone(), &report, self.read_by(), reading);
+        Ok(Read { attempt, seal, findings: report.findings })
+    }
+}
+
+/// A file that was read and waits for its seal.
+struct Read<'l> {
+    attempt: Box<dyn Attempt + 'l>,
+    seal: Seal,
+    findings: Vec<Finding>,
+}
+
+fn known_arrival(archive: &Archive, file_id: &str) -> Result<Arrival, DiskError> {
+    archive.arrival(file_id)?.ok_or_else(|| gone(&archive.path(file_id)))
+}
