@@ -4,14 +4,17 @@ use super::home::Home;
 use super::plan::{COMPILED, TOPIC};
 use super::trouble::Cluster;
 use super::{PATIENCE, dice::Dice, plan::Plan};
-use crate::archive::Archive;
+use crate::archive::{Archive, Arrival};
 use crate::kafka::KafkaLog;
 use crate::kafka::link::Link;
 use crate::kafka::sink::Sink;
 use crate::kafka::topic::{Topic, look};
 use crate::ledger::{FileEntry, Ledger};
+use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal};
 use crate::take_in::{Candidate, Intake, TakeInOptions};
+use arrow::array::RecordBatch;
 use std::time::Duration;
+use tsumiage_schemas::{FactTable, Finding};
 
 /// A cluster that is well, with a topic of one partition.
 struct Well {
@@ -51,12 +54,41 @@ impl Well {
 
     /// Sends a file.
     fn send(&self, n: usize) {
+        self.send_through(n, &self.log, &self.home.archive());
+    }
+
+    fn send_through(&self, n: usize, log: &dyn Log, archive: &Archive) {
         let data = self.home.data();
         let options = self.plan.take_in(0, &data);
-        let intake = Intake::new(self.home.archive(), &self.log, &options).unwrap();
+        let intake = Intake::new(archive.clone(), log, &options).unwrap();
         let mut others = self.plan.files.iter().filter(|(name, _)| !self.plan.twice.contains(name));
         let path = self.home.inbox_of(&self.plan, 0).join(&others.nth(n).unwrap().0);
         intake.seal(&Candidate::at(&path).unwrap(), None).unwrap();
+    }
+}
+
+/// Never seals.
+struct Unsealed<'a>(&'a KafkaLog);
+
+struct UnsealedAttempt<'a>(Box<dyn Attempt + 'a>);
+
+impl Log for Unsealed<'_> {
+    fn begin(&self, begun: &Begun<'_>) -> Result<Box<dyn Attempt + '_>, LogError> {
+        Ok(Box::new(UnsealedAttempt(self.0.begin(begun)?)))
+    }
+
+    fn left(&self, _: &Arrival, _: ReadBy<'_>) -> Option<Seal> {
+        None
+    }
+}
+
+impl Attempt for UnsealedAttempt<'_> {
+    fn append(&mut self, table: FactTable, batch: &RecordBatch) -> Result<(), LogError> {
+        self.0.append(table, batch)
+    }
+
+    fn seal(self: Box<Self>, _: &Seal, _: &[Finding]) -> Result<(), LogError> {
+        Ok(())
     }
 }
 
@@ -92,4 +124,20 @@ fn what_a_killed_sink_did_not_note_the_next_one_notes() {
     assert_eq!(noted(), Some(seal.arrival.clone()));
     well.commit(&mut well.sink(), &archive);
     assert_eq!(noted(), Some(again.arrival));
+}
+
+#[test]
+fn an_attempt_at_the_very_beginning_holds_reading_there() {
+    let well = Well::new();
+    let lost = Archive::shared(&well.home.path("lost")).unwrap();
+    well.send_through(0, &Unsealed(&well.log), &lost);
+    well.send(1);
+    for _ in 0..3 {
+        let mut sink = well.sink();
+        well.drain(&mut sink);
+        assert_eq!(sink.assembly().open(), 1);
+        well.commit(&mut sink, &well.home.archive());
+    }
+    let ledger = Ledger::open(&well.home.data()).unwrap();
+    assert_eq!((ledger.files().count(), ledger.kafka(well.sink().of()).get(&0)), (1, Some(&0)));
 }

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::home::Home;
-use super::plan::{Again, Plan, TOPIC};
+use super::plan::{Plan, TOPIC};
 use crate::archive::{Archive, Arrival};
 use crate::kafka::message::{Encoder, Header, Kind, SealMessage};
 use crate::ledger::findings_batch;
@@ -118,7 +118,7 @@ impl<'a> Hand<'a> {
             self.orphan(sealed);
         }
         for _ in 0..self.dice.between(2, 4) {
-            let again = matches!(self.plan.again, Again::Rejected | Again::All) && self.dice.once_in(3);
+            let again = self.plan.may_read_ahead() && self.dice.once_in(3);
             let path =
                 self.dice.one(&crate::disk::entries(&self.home.inbox_of(self.plan, 0)).unwrap()).clone();
             let candidate = Candidate::at(&path).unwrap();
@@ -171,11 +171,14 @@ impl<'a> Hand<'a> {
                 messages.insert(self.dice.below(messages.len() + 1), (wrong, value));
             }
             _ => {
-                // Twice, each message by itself, and some damaged on their way before they arrive whole.
                 for (header, value) in messages.clone() {
-                    self.damaged(&header, &value);
-                    self.send(&header, &value, false);
+                    self.send(&header, &value, false); // twice, each by itself
                 }
+            }
+        }
+        if self.dice.once_in(2) {
+            for (header, value) in &messages {
+                self.damaged(header, value); // on its way, and then sent again
             }
         }
         let astray = self.dice.once_in(4);
@@ -199,8 +202,9 @@ impl<'a> Hand<'a> {
         let lost = if sealed { 0 } else { messages.len() - 1 };
         messages.remove(lost);
         self.done.orphan = Some(candidate.file_id);
+        let astray = self.dice.once_in(2);
         for (header, value) in messages {
-            self.send(&header, &value, false);
+            self.send(&header, &value, astray);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Folders of a run, and what the embedded log makes of its files.
 
 use super::compare::Content;
-use super::plan::{Again, COMPILED, Plan};
+use super::plan::{Again, COMPILED, Mode, Plan};
 use crate::archive::Archive;
 use crate::ledger::Ledger;
 use crate::take_in::{FileOutcome, TakeInOptions, Watch, take_in};
@@ -81,6 +81,12 @@ impl Home {
 impl Plan {
     pub fn readings(&self) -> usize {
         if self.again == Again::Nothing { 1 } else { 2 }
+    }
+
+    /// Whether another worker may be at the second reading before the first: it reads with other layouts then, and
+    /// who looks into the ledger would read a third time with those of the first.
+    pub fn may_read_ahead(&self) -> bool {
+        matches!(self.again, Again::Rejected | Again::All) && self.mode != Mode::Through
     }
 
     /// Digest of the layouts of the first and the second reading.

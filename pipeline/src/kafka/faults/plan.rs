@@ -154,8 +154,8 @@ fn options(dice: &mut Dice) -> String {
                     topic.metadata.refresh.fast.interval.ms=20\ntopic.metadata.propagation.max.ms=200\n\
                     socket.timeout.ms=300\n"
         .to_owned();
-    let in_flight = dice.one(&[1, 5]);
-    let (messages, linger) = (dice.one(&[1, 2, 10_000]), dice.one(&[0, 2, 5]));
+    let in_flight = dice.one(&[1, 5, 5]);
+    let (messages, linger) = (dice.one(&[1, 1, 2, 10_000]), dice.one(&[0, 2, 5]));
     writeln!(text, "message.timeout.ms={}", dice.between(600, 1_200)).unwrap();
     writeln!(text, "max.in.flight={in_flight}\nbatch.num.messages={messages}\nlinger.ms={linger}").unwrap();
     text

@@ -26,7 +26,7 @@ pub fn commit(sink: &mut Sink, data: &Path, archive: &Archive) {
     let mut ledger = Ledger::open(data).unwrap();
     let spec = super::plan::COMPILED.spec();
     let committed = sink.commit(&mut ledger, archive, spec, MEMORY).unwrap();
-    assert!(committed.known.is_empty(), "nobody else commits");
+    assert!(committed.known.is_empty() && committed.refused.is_empty(), "{committed:?}");
 }
 
 /// Reads and commits until it is `done`; the sink that lives then, if it does.

@@ -110,7 +110,8 @@ impl<'a> Trouble<'a> {
     }
 
     fn requests_fail(&mut self) {
-        let (api, codes) = *self.dice.one(&FAILING);
+        let of = if self.dice.once_in(2) { 0 } else { self.dice.below(FAILING.len()) };
+        let (api, codes) = FAILING[of];
         let codes: Vec<Code> = (0..self.dice.between(1, 4)).map(|_| *self.dice.one(codes)).collect();
         self.cluster.request_errors(api, &codes);
     }

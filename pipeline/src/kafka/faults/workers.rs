@@ -10,12 +10,16 @@ use crate::kafka::sink::name_of;
 use crate::kafka::through::take_in_through;
 use crate::kafka::topic::Topic;
 use crate::ledger::Ledger;
+use crate::log::LogError;
 use crate::stop::Stop;
 use crate::take_in::{Candidate, Decision, Intake};
 use crate::worker::{Failure, Waiting, WorkerOptions, WorkerWatch, run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Pause before what failed is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The link to the topic.
 #[derive(Clone, Copy)]
@@ -29,6 +33,7 @@ pub struct Place<'a> {
 
 /// Takes all files in, and again where the plan says so.
 pub fn take_in(place: Place<'_>, dice: &mut Dice) {
+    std::thread::sleep(dice.ms(0, 100)); // others may be there before
     for reading in 0..place.plan.readings() {
         match place.plan.mode {
             Mode::Workers(count) => std::thread::scope(|scope| {
@@ -97,6 +102,7 @@ fn worker(place: Place<'_>, reading: usize, n: usize, mut dice: Dice) {
             }
             Err(_) => Tale::add(&tale.failed_attempts, 1),
         }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -116,8 +122,9 @@ fn one_by_one(place: Place<'_>, reading: usize) {
             continue;
         }
         while let Err(error) = intake.seal(&candidate, known.as_ref()) {
-            assert!(matches!(error, crate::log::LogError::Kafka(_)), "{error}");
+            assert!(matches!(error, LogError::Kafka(_)), "{error}");
             Tale::add(&tale.failed_attempts, 1);
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -135,8 +142,9 @@ fn through(place: Place<'_>, reading: usize) {
                 assert_eq!(outcomes.len(), files.len(), "what became of every file is told");
                 return;
             }
-            Err(error) => assert!(matches!(error, crate::log::LogError::Kafka(_)), "{error}"),
+            Err(error) => assert!(matches!(error, LogError::Kafka(_)), "{error}"),
         }
         Tale::add(&tale.failed_attempts, 1);
+        std::thread::sleep(PAUSE);
     }
 }

@@ -130,10 +130,15 @@ impl ClientContext for LinkContext {
     }
 
     fn error(&self, error: RdError, reason: &str) {
-        let reason = self.options.scrub(reason);
+        let reason = self.options.scrub(steady(reason));
         tracing::debug!(target: "librdkafka", "{reason}");
         self.pulse.failed(error.rdkafka_error_code(), reason);
     }
 }
 
 impl ConsumerContext for LinkContext {}
+
+/// What librdkafka says, without its timing: that is another one each time the same is said.
+fn steady(reason: &str) -> &str {
+    reason.find(" (after ").map_or(reason, |at| &reason[..at])
+}

@@ -225,8 +225,9 @@ impl Sink {
         if ends.iter().any(|(partition, end)| self.assembly.next(*partition) < *end) {
             // What librdkafka has in hand may still tell of an end that was one before: it reads anew.
             let next = |partition: &i32| (*partition, self.assembly.next(*partition));
-            let begin = ends.keys().map(next).filter(|(_, next)| *next > 0).collect();
-            assign(&self.link, &self.consumer, self.partitions, &known_again(&begin, &self.expected))?;
+            let mut begin = known_again(&ends.keys().map(next).collect(), &self.expected);
+            begin.retain(|_, at| *at > 0); // others from their beginning
+            assign(&self.link, &self.consumer, self.partitions, &begin)?;
             self.at_end.clear();
         }
         Ok(ends)

@@ -6,6 +6,8 @@
 
 use super::process::Process;
 use super::{OwnBroker, Scene, Topic, broker_sh, is_soak, raw};
+use crate::place::hashes;
+use crate::support::snapshot_of;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +34,10 @@ const START_UP: u64 = 900;
 const PAUSE: u64 = 1_500;
 
 /// Most milliseconds between the beginning of a work and a kill amidst it: of a worker, of the sink.
-const AMIDST: [u64; 2] = [700, 40];
+const AMIDST: [u64; 2] = [700, 25];
+
+/// So long it is waited for a work to begin.
+const WORK: Duration = Duration::from_secs(4);
 
 /// Messages wait so long for others: what a worker does for one file lasts long enough to be struck.
 const WORKER_OPTIONS: &str = "linger.ms=150\n";
@@ -151,6 +156,10 @@ impl Life {
                 std::thread::sleep(self.rng.millis(AMIDST[usize::from(who == SINK)]));
             }
         }
+        self.strike(who);
+    }
+
+    fn strike(&mut self, who: usize) {
         self.processes.iter_mut().for_each(Process::runs);
         self.processes[who].kill();
         let at_work = usize::from(self.is_at_work(who));
@@ -172,7 +181,7 @@ impl Life {
 
     /// Waits for something in hand, but not for ever.
     fn await_work(&self, who: usize) {
-        let until = Instant::now() + Duration::from_millis(PAUSE);
+        let until = Instant::now() + WORK;
         while !self.is_at_work(who) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -216,6 +225,9 @@ impl Life {
         self.topic.drain(&worker.iter().map(String::as_str).chain(more).collect::<Vec<_>>());
         self.scene.reads_all(&self.topic, "data");
         self.scene.is_the_same("data");
+        // So does the topic alone, with all that was cut off in it.
+        self.scene.reads_all(&self.topic, "alone");
+        self.scene.is_the_same("alone");
         let Life { struck, topic, scene, begun, starts, .. } = &self;
         let messages = raw::messages(topic);
         let attempts: BTreeSet<(&str, &str)> =
@@ -296,7 +308,7 @@ fn a_killed_broker_loses_and_doubles_nothing() {
                 process.wait_until(&format!("{name}: 503"), Duration::from_secs(20), told);
             }
         }
-        life.kill();
+        life.strike(n % NAMES.len());
         broker_sh("restart", broker.folder());
         life.kill();
         life.processes.iter_mut().for_each(Process::runs);
@@ -304,4 +316,32 @@ fn a_killed_broker_loses_and_doubles_nothing() {
     }
     assert_eq!((life.struck.brokers, life.struck.processes()), (brokers, 2 * brokers));
     life.end();
+}
+
+/// `nightly --kafka` is both in one process.
+#[test]
+#[ignore = "needs a Kafka broker: tests/run.sh"]
+fn a_killed_night_is_carried_on_by_the_next() {
+    let nights = if is_soak() { 60 } else { 6 };
+    let seed = seed() + 200;
+    println!("seed {seed}");
+    let (scene, mut rng, topic) = (Scene::new(300, seed), Rng::new(seed), Topic::new(3));
+    let (data, inbox) = (scene.path("data"), scene.path("inbox"));
+    let args = ["nightly", "--data", &data, "--inbox", &inbox, "--on", super::DAY];
+    let owned = [args.map(str::to_owned).to_vec(), topic.args()].concat();
+    let mut kills = 0;
+    for night in 0..nights {
+        if night % 6 == 0 && night > 0 {
+            fs::remove_dir_all(&data).unwrap(); // the topic stays: what is in it is read first
+        }
+        let mut process = Process::start(&owned, Path::new(&scene.path("said")));
+        std::thread::sleep(rng.millis(3_000));
+        kills += usize::from(process.kill_if_it_runs());
+    }
+    println!("{kills} kills of {nights} nights; {} commits", super::manifests(&data).len());
+    assert!(kills > nights / 3, "{kills} kills");
+    let (code, out, err) = topic.run(&args);
+    assert!(matches!(code, 0 | 2), "{err}");
+    assert_eq!(hashes(&snapshot_of(&out)), scene.expected);
+    scene.is_the_same("data");
 }

@@ -15,6 +15,7 @@ mod topic;
 use crate::place::{hashes, run};
 use crate::support::snapshot_of;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -215,14 +216,14 @@ impl Scene {
 
     /// Ids of the files in all commits of a ledger; checks that its offsets have neither gap nor overlap.
     pub fn committed(&self, data: &str) -> Vec<String> {
-        let (mut ids, mut stands) = (Vec::new(), Value::Null);
+        let (mut ids, mut stands) = (Vec::new(), BTreeMap::new());
         for manifest in manifests(&self.path(data)) {
             let files = manifest["files"].as_array().unwrap();
             ids.extend(files.iter().map(|file| file["arrival"]["file_id"].as_str().unwrap().to_owned()));
             let range = &manifest["kafka"];
             if range.is_object() {
-                assert!(stands.is_null() || range["from"] == stands, "{stands} is followed by {range}");
-                stands = range["next"].clone();
+                let before = stands.insert(range["of"].to_string(), range["next"].clone());
+                assert!(before.is_none_or(|next| next == range["from"]), "a gap or overlap before {range}");
             }
         }
         ids

@@ -58,6 +58,14 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The same of one that may have ended by itself; whether it was killed.
+    pub fn kill_if_it_runs(&mut self) -> bool {
+        let runs = self.child.try_wait().unwrap().is_none();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        runs
+    }
+
     /// Fails if it ended by itself.
     pub fn runs(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {

@@ -12,6 +12,8 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,6 +96,54 @@ pub fn send(topic: &Topic, messages: &[Raw]) {
         producer.send(record).map_err(|(error, _)| error).unwrap();
     }
     producer.flush(PATIENCE).unwrap();
+}
+
+/// Sends a message with a header whose name is no UTF-8 text, which no client library would. By Kafka's protocol:
+/// Produce, version 3, with one record batch of version 2.
+pub fn send_misnamed(topic: &Topic, partition: i32) {
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
+    }
+    // Lengths below 64 are one byte, doubled; 1 stands for none.
+    let record = [&[0, 0, 0, 1, 2, b'v', 2, 4, 0xff, 0xfe, 2, b'h'][..]].concat();
+    let mut checked = Vec::new(); // attributes, last offset, times, producer, number of records
+    checked.extend([0_u8; 6]);
+    checked.extend([0_u8; 16]);
+    checked.extend([0xff_u8; 14]);
+    checked.extend(1_i32.to_be_bytes());
+    checked.push(2 * record.len() as u8);
+    checked.extend(record);
+    let mut batch =
+        [0_i64.to_be_bytes().to_vec(), (9 + checked.len() as i32).to_be_bytes().to_vec()].concat();
+    batch.extend([0xff, 0xff, 0xff, 0xff, 2]); // leader's epoch, version
+    batch.extend(crc32c(&checked).to_be_bytes());
+    batch.extend(checked);
+    let mut request = vec![0, 0, 0, 3, 0, 0, 0, 1]; // Produce, version, number of the request
+    request.extend(text("test"));
+    request.extend([0xff, 0xff, 0xff, 0xff]); // no transaction, all replicas
+    request.extend(30_000_i32.to_be_bytes());
+    request.extend(1_i32.to_be_bytes());
+    request.extend(text(&topic.name));
+    request.extend(1_i32.to_be_bytes());
+    request.extend(partition.to_be_bytes());
+    request.extend((batch.len() as i32).to_be_bytes());
+    request.extend(batch);
+    let mut stream = TcpStream::connect(&topic.brokers).unwrap();
+    stream.write_all(&(request.len() as i32).to_be_bytes()).unwrap();
+    stream.write_all(&request).unwrap();
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).unwrap();
+    let mut answer = vec![0; i32::from_be_bytes(head) as usize];
+    stream.read_exact(&mut answer).unwrap();
+    // Number of the request, one topic, its name, one partition, its number: then the error.
+    let at = 4 + 4 + 2 + topic.name.len() + 4 + 4;
+    assert_eq!(answer[at..at + 2], [0, 0], "the broker refuses it: {answer:?}");
+}
+
+/// The checksum of a record batch.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
 }
 
 fn admin(topic: &Topic) -> (AdminClient<DefaultClientContext>, AdminOptions) {

@@ -15,7 +15,7 @@ fn a_topic_that_forgets_is_refused_and_says_what_mends_it() {
     let scene = Scene::new(30, 21);
     let cases = [
         ("retention.ms", "86400000", "retention.ms=-1"),
-        ("retention.bytes", "1000000000", "retention.bytes=-1"),
+        ("retention.bytes", "1073741824", "retention.bytes=-1"),
         ("cleanup.policy", "compact", "cleanup.policy=delete"),
         ("max.message.bytes", "500000", "max.message.bytes="),
     ];
