@@ -5,7 +5,7 @@
 //! are the same. `TSUMIAGE_TEST_SEED` gives another seed, `SOAK=1` makes it 300 kills.
 
 use super::process::Process;
-use super::{OwnBroker, Scene, Topic, broker_sh, is_soak, raw};
+use super::{OwnBroker, Scene, Topic, broker_sh, is_soak, raw, tell};
 use crate::place::hashes;
 use crate::support::snapshot_of;
 use proptest::prelude::Rng as _;
@@ -237,7 +237,7 @@ impl Life {
             *sealed.entry(seal.header("file_id")).or_default() += 1;
         }
         let unsealed = attempts.len() - sealed.values().sum::<usize>();
-        println!(
+        tell(&format!(
             "{} kills, {struck:?}, {starts} starts in {:.1} s; {} files in {} commits; {} messages, {} attempts, {} \
              without seal, {} files sealed more than once",
             struck.processes() + struck.brokers,
@@ -248,7 +248,7 @@ impl Life {
             attempts.len(),
             unsealed,
             sealed.values().filter(|times| **times > 1).count(),
-        );
+        ));
         assert_eq!(sealed.len(), scene.files.len());
         (unsealed, self.struck)
     }
@@ -261,7 +261,7 @@ fn all_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn live(seed: u64, kills: usize) {
-    println!("seed {seed}");
+    tell(&format!("seed {seed}"));
     let mut life = Life::begin(seed, Topic::new(3));
     for n in 0..kills {
         life.arrive((n + 1) as f64 / kills as f64);
@@ -292,7 +292,7 @@ fn killed_workers_and_sinks_lose_and_double_nothing() {
 #[ignore = "needs a Kafka broker: tests/run.sh"]
 fn a_killed_broker_loses_and_doubles_nothing() {
     let (broker, seed) = (OwnBroker::start(), seed() + 100);
-    println!("seed {seed}");
+    tell(&format!("seed {seed}"));
     let mut life = Life::begin(seed, Topic::at(broker.folder(), 3));
     let brokers = if is_soak() { 20 } else { 3 };
     let told = |process: &Process| process.get("/health").is_some_and(|(status, _)| status == 503);
@@ -324,7 +324,7 @@ fn a_killed_broker_loses_and_doubles_nothing() {
 fn a_killed_night_is_carried_on_by_the_next() {
     let nights = if is_soak() { 60 } else { 6 };
     let seed = seed() + 200;
-    println!("seed {seed}");
+    tell(&format!("seed {seed}"));
     let (scene, mut rng, topic) = (Scene::new(300, seed), Rng::new(seed), Topic::new(3));
     let (data, inbox) = (scene.path("data"), scene.path("inbox"));
     let args = ["nightly", "--data", &data, "--inbox", &inbox, "--on", super::DAY];
@@ -338,7 +338,7 @@ fn a_killed_night_is_carried_on_by_the_next() {
         std::thread::sleep(rng.millis(3_000));
         kills += usize::from(process.kill_if_it_runs());
     }
-    println!("{kills} kills of {nights} nights; {} commits", super::manifests(&data).len());
+    tell(&format!("{kills} kills of {nights} nights; {} commits", super::manifests(&data).len()));
     assert!(kills > nights / 3, "{kills} kills");
     let (code, out, err) = topic.run(&args);
     assert!(matches!(code, 0 | 2), "{err}");

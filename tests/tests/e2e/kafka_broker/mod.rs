@@ -17,8 +17,9 @@ use crate::support::snapshot_of;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Take-in day of all files.
 pub const DAY: &str = "2026-10-05";
@@ -99,6 +100,11 @@ fn unique() -> String {
     format!("{}-{name}", std::process::id())
 }
 
+/// Says something that is to be read of tests that pass, too.
+pub fn tell(what: &str) {
+    writeln!(std::io::stderr(), "{what}").unwrap();
+}
+
 /// Whether there is time for larger counts.
 pub fn is_soak() -> bool {
     std::env::var_os("SOAK").is_some()
@@ -106,10 +112,14 @@ pub fn is_soak() -> bool {
 
 /// Calls `tests/kafka/broker.sh`.
 pub fn broker_sh(command: &str, folder: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/broker.sh");
-    let done = Command::new(script).arg(command).arg(folder).output().unwrap();
+    let done = called(command, folder).unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "broker.sh {command}: {said}");
+}
+
+fn called(command: &str, folder: &Path) -> std::io::Result<Output> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/broker.sh");
+    Command::new(script).arg(command).arg(folder).output()
 }
 
 /// A broker of one's own, for tests that break it.
@@ -129,7 +139,7 @@ impl OwnBroker {
 
 impl Drop for OwnBroker {
     fn drop(&mut self) {
-        broker_sh("kill", self.folder());
+        let _ = called("kill", self.folder()); // a second panic would hide the first
     }
 }
 

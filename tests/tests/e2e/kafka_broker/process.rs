@@ -99,7 +99,7 @@ impl Process {
     /// Stops it in order: exit code 0, in time.
     pub fn stop(&mut self) {
         self.signal("TERM");
-        assert_eq!(self.ends(Duration::from_secs(20)), 0, "{}", self.said());
+        assert_eq!(self.ends(Duration::from_secs(30)), 0, "{}", self.said());
     }
 
     /// Status and body of what it serves at a path; it was started with `--metrics 127.0.0.1:0`. None if it does not
@@ -125,7 +125,7 @@ impl Process {
     /// Waits until `/health` answers that all is well.
     pub fn wait_until_well(&self) {
         let well = |process: &Process| process.get("/health").is_some_and(|(status, _)| status == 200);
-        self.wait_until("it is well", Duration::from_secs(30), well);
+        self.wait_until("it is well", Duration::from_secs(60), well);
     }
 
     /// Waits until something holds.

@@ -2,7 +2,7 @@
 
 use super::process::Process;
 use super::raw::{self, Raw};
-use super::{Scene, Topic, manifests};
+use super::{Scene, Topic, manifests, tell};
 use crate::place::{hashes, run};
 use crate::support::snapshot_of;
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ fn two_workers_on_one_inbox_and_a_sink_that_reads_meanwhile() {
     scene.is_the_same("data");
     let sealed = sealed(&messages);
     let twice = sealed.values().filter(|times| **times > 1).count();
-    println!("{} files, {twice} of them sent twice", sealed.len());
+    tell(&format!("two workers on one inbox: {} files, {twice} of them sent twice", sealed.len()));
     assert_eq!(sealed.len(), scene.files.len());
 }
 
@@ -143,7 +143,6 @@ fn messages_of_other_programs_do_no_harm_and_are_counted() {
     sink.wait_until(&format!("{expected} are not ours"), LONG, not_ours);
     sink.wait_until_well();
     sink.stop();
-    println!("{}", sink.said());
     scene.is_the_same("data");
 }
 
@@ -232,7 +231,7 @@ fn stopped_in_order_they_end_in_time_and_lose_nothing() {
         }
         stops += 1;
         let sent = sealed(&raw::messages(&topic)).len();
-        println!("stop {stops}: {sent} of {} files sent", scene.files.len());
+        tell(&format!("stop {stops}: {sent} of {} files sent", scene.files.len()));
         if sent == scene.files.len() {
             break;
         }
