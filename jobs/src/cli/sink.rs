@@ -33,6 +33,10 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Commits are at least so far apart when files come one by one.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// While messages come without end, so many bytes of them are committed at once at least, so that reading and
+/// committing overlap; and half of what the same burst has committed, so that even a large one makes few runs.
+const BURST_BYTES: u64 = 32 << 20;
+
 /// Offsets alone are committed so often at most.
 const OFFSETS_EVERY: Duration = Duration::from_secs(60);
 
@@ -80,6 +84,7 @@ pub fn sink(common: &Common, args: &SinkArgs, console: &Console<'_>) -> anyhow::
         whole_since,
         checked,
         committed_at: None,
+        burst: 0,
         locked: None,
         away: None,
         waiting: Vec::new(),
@@ -132,6 +137,8 @@ struct Reading<'a, 'c> {
     checked: Instant,
     /// When the last commit was made.
     committed_at: Option<Instant>,
+    /// Bytes of messages that were committed since messages last paused.
+    burst: u64,
     /// When another run was found to hold the lock.
     locked: Option<Instant>,
     /// When brokers were last found to be away, until they are back.
@@ -225,7 +232,8 @@ impl Reading<'_, '_> {
         let pause = if self.sink.whole() > 0 { PAUSE.min(self.args.commit_seconds) } else { OFFSETS_EVERY };
         let due =
             quiet && self.sink.has_read_on() && self.committed_at.is_none_or(|at| at.elapsed() >= pause);
-        due || (self.sink.whole() > 0 && waited)
+        let enough = self.sink.new_bytes() >= BURST_BYTES.max(self.burst / 2);
+        due || (self.sink.whole() > 0 && (waited || enough))
     }
 
     /// Commits what is whole; `false` if another run holds the lock.
@@ -241,6 +249,8 @@ impl Reading<'_, '_> {
         };
         self.locked = None;
         let begun = Instant::now();
+        let paused = self.sink.last_message().elapsed() >= QUIET;
+        self.burst = if paused { 0 } else { self.burst + self.sink.new_bytes() };
         let mut ledger = Ledger::open(&folder.path)?;
         readable(&ledger, &folder.spec)?;
         let archive = Archive::shared(&folder.path.join("archive"))?;

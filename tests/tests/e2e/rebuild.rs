@@ -113,7 +113,10 @@ fn a_loss_of_the_archive_is_told_with_and_without_a_ledger() {
         fails(command);
     }
     let mut events = fs::read_dir(place.path("data/archive/events")).unwrap().map(|e| e.unwrap().file_name());
-    assert!(events.all(|name| name.as_encoded_bytes().starts_with(b".")), "nothing but locks: nothing is closed");
+    assert!(
+        events.all(|name| name.as_encoded_bytes().starts_with(b".")),
+        "nothing but locks: nothing is closed"
+    );
     fs::copy(&kept, &bytes).unwrap();
     assert_eq!(place.snapshot(&["rebuild"]), latest);
     // Or the file comes again: its bytes are back, and it arrived when it arrived first.
