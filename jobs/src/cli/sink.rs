@@ -229,7 +229,11 @@ impl Reading<'_, '_> {
     fn is_due(&self) -> bool {
         let waited = self.whole_since.is_some_and(|since| since.elapsed() >= self.args.commit_seconds);
         let quiet = self.sink.caught_up() && self.sink.last_message().elapsed() >= QUIET;
-        let pause = if self.sink.whole() > 0 { PAUSE.min(self.args.commit_seconds) } else { OFFSETS_EVERY };
+        let pause = match self.sink.whole() {
+            0 => OFFSETS_EVERY,
+            _ if self.burst > 0 => Duration::ZERO, // its rest
+            _ => PAUSE.min(self.args.commit_seconds),
+        };
         let due =
             quiet && self.sink.has_read_on() && self.committed_at.is_none_or(|at| at.elapsed() >= pause);
         let enough = self.sink.new_bytes() >= BURST_BYTES.max(self.burst / 2);
