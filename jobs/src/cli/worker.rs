@@ -77,7 +77,7 @@ fn options(common: &Common, args: &WorkerArgs, compiled: Arc<Compiled>, to: Stri
         recheck: args.recheck,
         taken_in_on: Arc::new(move || on.unwrap_or_else(today_in_japan)),
         batch_rows: args.batch_rows as usize,
-        threads: args.threads.map_or(cores, usize::from),
+        threads: args.threads.map_or_else(|| (2 * cores).max(8), usize::from),
         poll: args.poll,
         settle: args.settle,
         ttl: args.claim_ttl,

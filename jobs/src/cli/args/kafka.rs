@@ -160,7 +160,7 @@ pub struct WorkerArgs {
     /// Take over a file of a worker not heard of for so long; must be the same for all workers
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = some_seconds)]
     pub claim_ttl: Duration,
-    /// Files in hand at once [default: as many as there are cores]
+    /// Files in hand at once [default: twice the cores, at least 8: most of the time they wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub threads: Option<u16>,
     /// Rows of a batch; speed and memory only
