@@ -102,7 +102,8 @@ fn unique() -> String {
 
 /// Says something that is to be read of tests that pass, too.
 pub fn tell(what: &str) {
-    writeln!(std::io::stderr(), "{what}").unwrap();
+    let mut around_the_capture = std::io::stderr();
+    around_the_capture.write_all(format!("{what}\n").as_bytes()).unwrap();
 }
 
 /// Whether there is time for larger counts.
