@@ -34,10 +34,10 @@ static SMALL: LazyLock<Vec<Files>> = LazyLock::new(|| {
 /// Files of many batches.
 static LARGE: LazyLock<Files> = LazyLock::new(|| {
     let options = SynthOptions {
-        recipients: 160,
+        recipients: 80,
         insurers: 2,
         months: 1,
-        movements: Some(240),
+        movements: Some(120),
         errors_every: Some(4),
         ..SynthOptions::default()
     };

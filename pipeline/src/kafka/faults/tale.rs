@@ -20,6 +20,8 @@ pub struct Tale {
     pub commits: AtomicU64,
     pub waiting: AtomicU64,
     pub orphans: AtomicU64,
+    /// Runs that show nothing, since the mock cluster forgot messages.
+    pub forgot: AtomicU64,
 }
 
 impl Tale {
@@ -61,6 +63,7 @@ impl Tale {
         for ((_, sum), (_, counter)) in self.counters().into_iter().zip(other.counters()) {
             Tale::add(sum, counter.load(Relaxed));
         }
+        Tale::add(&self.forgot, other.forgot.load(Relaxed));
     }
 
     /// What never happened.
@@ -73,6 +76,6 @@ impl Tale {
 impl fmt::Display for Tale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.counters().map(|(name, counter)| format!("{} {name}", counter.load(Relaxed)));
-        f.write_str(&all.join(", "))
+        write!(f, "{}; the mock cluster forgot {} times", all.join(", "), self.forgot.load(Relaxed))
     }
 }
