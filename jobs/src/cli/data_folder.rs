@@ -164,11 +164,6 @@ impl DataFolder {
     }
 }
 
-/// Whether there is a data folder: one filled from Kafka alone has no archive, one that lost its ledger has.
-pub fn exists(data: &Path) -> bool {
-    data.join("archive").is_dir() || data.join("ledger").is_dir()
-}
-
 /// How a command line wants files to be read.
 struct Reading {
     profile: Option<Profile>,

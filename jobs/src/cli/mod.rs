@@ -169,7 +169,7 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
 
 /// Refuses what only makes sense where something arrived already.
 fn expect_data_folder(common: &args::Common) -> Result<(), Usage> {
-    if data_folder::exists(&common.data) {
+    if common.data.join("archive").is_dir() {
         return Ok(());
     }
     Err(Usage(format!("{} is no data folder yet; check --data", common.data.display())))

@@ -3,7 +3,7 @@
 
 use super::args::{Common, Intake, Reporting};
 use super::console::Console;
-use super::data_folder::{self, Busy, DataFolder};
+use super::data_folder::{Busy, DataFolder};
 use super::summary::Stacked;
 use super::taking_in::{Arriving, taken_in};
 use super::{Exit, Usage, one_line, summary};
@@ -112,7 +112,7 @@ fn opened(job: &Job<'_>) -> anyhow::Result<DataFolder> {
 /// Runs a job; `begins` if it may make the data folder.
 fn run(job: &Job<'_>, begins: bool, reporting: &Reporting, console: &Console<'_>) -> anyhow::Result<Exit> {
     let data = &job.common.data;
-    if !begins && !data_folder::exists(data) {
+    if !begins && !data.join("archive").is_dir() {
         let what = "is no data folder yet and there is no file to take in; check --data";
         return Err(Usage(format!("{} {what}", data.display())).into());
     }
