@@ -1,7 +1,7 @@
 //! `sink`: from Kafka into the ledger, until it is stopped or all that was in the topic is committed.
 //!
 //! It holds the data folder's lock for each commit only, so that runs on the folder find their place; while another
-//! run has it, reading goes on, up to [`SPOOL_BYTES`].
+//! run has it, reading goes on, until the sink is full.
 
 use super::args::{Common, SinkArgs};
 use super::console::Console;
@@ -18,7 +18,7 @@ use tsumiage_pipeline::archive::{Archive, Arrival};
 use tsumiage_pipeline::kafka::gauges::{Held, SinkGauges};
 use tsumiage_pipeline::kafka::link::Link;
 use tsumiage_pipeline::kafka::sink::{Committed, Polled, Refused, Sink};
-use tsumiage_pipeline::kafka::through::{SPOOL_BYTES, spool_folder};
+use tsumiage_pipeline::kafka::through::spool_folder;
 use tsumiage_pipeline::kafka::topic::look;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::outcome_of_seal;
@@ -154,7 +154,7 @@ impl Reading<'_, '_> {
     /// Reads and commits until it is stopped.
     fn go_on(&mut self) -> anyhow::Result<()> {
         while !self.running.stop.is_asked() {
-            let full = self.sink.whole() > 0 && self.sink.new_bytes() >= SPOOL_BYTES;
+            let full = self.sink.is_full();
             let due = full || self.is_due();
             let committed = due && self.commit()?;
             if full && !committed {
@@ -182,7 +182,7 @@ impl Reading<'_, '_> {
             self.sink.drain(PATIENCE, &mut |sink, polled| {
                 count(gauges, sink, polled);
                 running.health.well();
-                full = sink.whole() > 0 && sink.new_bytes() >= SPOOL_BYTES;
+                full = sink.is_full();
                 !full && !running.stop.is_asked()
             })?;
             while self.sink.has_read_on() && !self.commit()? {

@@ -15,9 +15,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// So many bytes of messages make a commit due.
-pub const SPOOL_BYTES: u64 = 1 << 30;
-
 /// On the disk of which folder messages wait, for a data folder.
 pub fn spool_folder(data: &Path) -> PathBuf {
     data.join("spool")
@@ -94,7 +91,7 @@ fn drain(
     while full {
         full = false;
         sink.drain(patience, &mut |sink, _| {
-            full = sink.whole() > 0 && sink.new_bytes() >= SPOOL_BYTES;
+            full = sink.is_full();
             !full
         })?;
         let committed = sink.commit(ledger, archive, options.compiled.spec(), options.memory_bytes)?;

@@ -16,6 +16,9 @@ use tsumiage_schemas::{Code, Day, Finding, Severity};
 /// Rows of a row group: few enough that the writer holds little.
 const GROUP_ROWS: usize = 65_536;
 
+/// Rows of a batch on its way through a log.
+const BATCH_ROWS: usize = 8_192;
+
 /// Columns of a findings file: `file_seq`, then the fields of [`Finding`].
 pub fn findings_schema() -> SchemaRef {
     use DataType::{Date32, Int32, Int64, Utf8};
@@ -77,6 +80,13 @@ pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch, arrow::error:
         detail,
     ];
     RecordBatch::try_new(findings_schema(), columns)
+}
+
+/// Findings of one file as batches of [`findings_batch`], few enough rows each to be held.
+pub fn findings_batches(
+    findings: &[Finding],
+) -> impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>> + '_ {
+    findings.chunks(BATCH_ROWS).map(findings_batch)
 }
 
 /// The findings of one commit on their way to a file, which is made with the first of them.

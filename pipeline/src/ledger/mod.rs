@@ -17,7 +17,7 @@ mod runs;
 mod tests;
 
 pub use commit::Commit;
-pub use findings::{findings_batch, findings_schema, read_findings};
+pub use findings::{findings_batch, findings_batches, findings_schema, read_findings};
 pub use manifest::{FileEntry, KafkaRange, Manifest, Mark, RunEntry};
 
 use crate::disk::{self, DiskError};

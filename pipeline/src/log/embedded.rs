@@ -6,7 +6,7 @@
 use super::{Attempt, Begun, Log, LogError, ReadBy, Seal};
 use crate::archive::Arrival;
 use crate::disk::{self, DiskError, io};
-use crate::ledger::findings_batch;
+use crate::ledger::findings_batches;
 use arrow::array::RecordBatch;
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
@@ -17,9 +17,6 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use tsumiage_schemas::{FactTable, Finding};
-
-/// Findings of a batch.
-const FINDINGS_ROWS: usize = 8_192;
 
 /// The embedded log of a data folder.
 #[derive(Clone, Debug)]
@@ -170,8 +167,8 @@ impl Attempt for EmbeddedAttempt {
         if !findings.is_empty() {
             let invalid = |e| DiskError::invalid(&told, e);
             let mut segment: Option<Segment> = None;
-            for part in findings.chunks(FINDINGS_ROWS) {
-                let batch = findings_batch(part).map_err(invalid)?;
+            for batch in findings_batches(findings) {
+                let batch = batch.map_err(invalid)?;
                 if segment.is_none() {
                     segment = Some(Segment::create(&log.root, told.clone(), &batch)?);
                 }

@@ -6,7 +6,7 @@ use crate::aside::bytes_of;
 use crate::kafka::KafkaError;
 use crate::kafka::link::words;
 use crate::kafka::message::{Encoder, Header, Kind, SealMessage};
-use crate::ledger::findings_batch;
+use crate::ledger::findings_batches;
 use crate::log::{Attempt, Begun, LogError, Seal};
 use arrow::array::RecordBatch;
 use rdkafka::producer::{BaseRecord, Producer};
@@ -16,9 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tsumiage_schemas::{FactTable, Finding};
 use uuid::Uuid;
-
-/// Findings of a batch.
-const FINDINGS_ROWS: usize = 8_192;
 
 /// Bytes of an attempt's values that may be on their way.
 const IN_FLIGHT_BYTES: usize = 16 << 20;
@@ -91,8 +88,8 @@ impl Attempt for KafkaAttempt<'_> {
     }
 
     fn seal(mut self: Box<Self>, seal: &Seal, findings: &[Finding]) -> Result<(), LogError> {
-        for part in findings.chunks(FINDINGS_ROWS) {
-            let batch = findings_batch(part).map_err(KafkaError::Message)?;
+        for batch in findings_batches(findings) {
+            let batch = batch.map_err(KafkaError::Message)?;
             self.batch(Kind::Findings, &batch)?;
         }
         let line = &mut self.line;

@@ -31,6 +31,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// So long a partition's leader may not know of its newest messages.
 const LEADER_LAG: Duration = Duration::from_secs(2);
 
+/// So many bytes of messages on disk make a commit due.
+pub const SPOOL_BYTES: u64 = 1 << 30;
+
 /// What a message came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Polled {
@@ -298,6 +301,11 @@ impl Sink {
     /// Bytes of messages that came since the last commit.
     pub fn new_bytes(&self) -> u64 {
         self.spool.bytes().saturating_sub(self.kept_bytes)
+    }
+
+    /// Whether so much waits on disk that a commit is due, if one can be made.
+    pub fn is_full(&self) -> bool {
+        self.whole() > 0 && self.new_bytes() >= SPOOL_BYTES
     }
 
     /// When a message came last.
