@@ -133,11 +133,15 @@ impl FindingsWriter {
     }
 }
 
-/// Reads a findings file batch by batch: (file number, finding).
+/// Reads a findings file batch by batch, as far as it is about files of wanted numbers: (file number, finding).
 ///
 /// # Errors
 /// The file cannot be read or is not a findings file.
-pub fn read_findings(path: &Path, each: &mut dyn FnMut(i32, Finding)) -> Result<(), DiskError> {
+pub fn read_findings(
+    path: &Path,
+    wanted: &dyn Fn(i32) -> bool,
+    each: &mut dyn FnMut(i32, Finding),
+) -> Result<(), DiskError> {
     let invalid = |e: parquet::errors::ParquetError| DiskError::invalid(path, e);
     let file = File::open(path).map_err(io(path))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(invalid)?;
@@ -146,16 +150,17 @@ pub fn read_findings(path: &Path, each: &mut dyn FnMut(i32, Finding)) -> Result<
         if batch.schema().fields().len() != findings_schema().fields().len() {
             return Err(DiskError::invalid(path, "not a findings file"));
         }
-        for row in 0..batch.num_rows() {
-            let (seq, finding) =
-                finding_at(&batch, row).ok_or_else(|| DiskError::invalid(path, "unknown code"))?;
-            each(seq, finding);
+        let seqs = batch.column(0).as_primitive_opt::<Int32Type>();
+        let seqs = seqs.ok_or_else(|| DiskError::invalid(path, "not a findings file"))?;
+        for row in (0..batch.num_rows()).filter(|&row| wanted(seqs.value(row))) {
+            let finding = finding_at(&batch, row).ok_or_else(|| DiskError::invalid(path, "unknown code"))?;
+            each(seqs.value(row), finding);
         }
     }
     Ok(())
 }
 
-fn finding_at(batch: &RecordBatch, row: usize) -> Option<(i32, Finding)> {
+fn finding_at(batch: &RecordBatch, row: usize) -> Option<Finding> {
     let text = |c: usize| {
         let column = batch.column(c);
         column.is_valid(row).then(|| column.as_string::<i32>().value(row).to_owned())
@@ -170,7 +175,7 @@ fn finding_at(batch: &RecordBatch, row: usize) -> Option<(i32, Finding)> {
         "warning" => Severity::Warning,
         _ => Severity::Info,
     };
-    let finding = Finding {
+    Some(Finding {
         code: Code::parse(&text(7)?)?,
         severity,
         record_no: number(1),
@@ -181,6 +186,5 @@ fn finding_at(batch: &RecordBatch, row: usize) -> Option<(i32, Finding)> {
         item: text(8),
         count: number(9).unwrap_or(1),
         detail: text(10).unwrap_or_default(),
-    };
-    Some((batch.column(0).as_primitive::<Int32Type>().value(row), finding))
+    })
 }

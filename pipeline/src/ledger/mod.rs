@@ -185,9 +185,10 @@ impl Ledger {
         self.root.join(relative)
     }
 
-    /// Paths of all findings files, in order of commit.
-    pub fn findings_paths(&self) -> Vec<PathBuf> {
-        let named = self.manifests.iter().filter_map(|manifest| manifest.findings.as_ref());
+    /// Paths of the findings files that may tell of files of these numbers, in order of commit.
+    pub fn findings_about(&self, seqs: &BTreeSet<i32>) -> Vec<PathBuf> {
+        let tells = |manifest: &&Manifest| manifest.files.iter().any(|file| seqs.contains(&file.seq));
+        let named = self.manifests.iter().filter(tells).filter_map(|manifest| manifest.findings.as_ref());
         named.map(|file| self.path(&file.path)).collect()
     }
 
