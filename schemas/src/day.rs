@@ -111,6 +111,11 @@ impl Month {
 }
 
 impl MonthRange {
+    /// Whether a month is in it.
+    pub fn holds(self, month: Month) -> bool {
+        self.first <= month && month <= self.last
+    }
+
     /// All months of the range in order.
     pub fn months(self) -> impl Iterator<Item = Month> {
         (self.first.0..=self.last.0).map(Month)

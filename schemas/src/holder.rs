@@ -108,6 +108,18 @@ impl Holders {
         &self.numbers[place as usize]
     }
 
+    /// The unions and cities that an insurer belongs to at some time, in time: each with its number, its first
+    /// day and its first day out.
+    pub fn stays(&self, insurer: u32) -> impl Iterator<Item = (&str, Day, Option<Day>)> {
+        let stays = &self.insurers[insurer as usize].stays;
+        stays.iter().map(|stay| (self.number(stay.union), stay.from, stay.until))
+    }
+
+    /// The times in which an insurer is ended.
+    pub fn ended(&self, insurer: u32) -> &[Ended] {
+        &self.insurers[insurer as usize].ended
+    }
+
     /// Who holds a record with this insurer number (by its place) and movement date, and when it is cut
     /// off. Of an end the day before its date decides who.
     pub fn holding(&self, insurer: u32, date: Day, is_end: bool) -> Holding {

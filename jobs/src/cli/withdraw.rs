@@ -99,10 +99,9 @@ fn rejected_by_reader(ledger: &Ledger, file: &FileEntry, record_no: Option<i64>)
         return Ok(file.file_rejected);
     }
     let mut rejected = false;
-    for path in ledger.findings_paths() {
-        read_findings(&path, &mut |seq, finding| {
-            rejected |=
-                seq == file.seq && finding.record_no == record_no && finding.severity == Severity::Error;
+    for path in ledger.findings_about(&[file.seq].into()) {
+        read_findings(&path, &|seq| seq == file.seq, &mut |_, finding| {
+            rejected |= finding.record_no == record_no && finding.severity == Severity::Error;
         })?;
     }
     Ok(rejected)

@@ -188,23 +188,3 @@ fn make_out(out: &Path) -> Result<(), DiskError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o750);
     builder.create(out).map_err(io(out))
 }
-
-/// A sender's number as a part of file names. It is digits by the check of the control record; what is not,
-/// is never made a path.
-fn sender_name(sender_no: Option<&str>) -> &str {
-    let is_number = |no: &&str| (1..=10).contains(&no.len()) && no.bytes().all(|b| b.is_ascii_digit());
-    sender_no.filter(is_number).unwrap_or("unknown")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sender_name;
-
-    #[test]
-    fn only_digits_become_names() {
-        assert_eq!(sender_name(Some("141003")), "141003");
-        for other in [None, Some(""), Some("../x"), Some("14/1"), Some("12345678901"), Some("１４")] {
-            assert_eq!(sender_name(other), "unknown");
-        }
-    }
-}

@@ -2,7 +2,8 @@
 //!
 //! Promise: findings come in the order of their table; only one batch of them is held.
 
-use super::{Choice, sender_name};
+use super::Choice;
+use crate::publish::spool::sender_name;
 use crate::published::run_query;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int64Type};

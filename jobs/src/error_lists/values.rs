@@ -137,8 +137,8 @@ fn read_places(spec: &Spec, data: &Path) -> Result<Places, DiskError> {
         spec.layouts.values().any(|layout| layout.repeating().iter().any(|repeating| repeating.name == item))
     };
     let mut places = Places::new();
-    for path in ledger.findings_paths() {
-        read_findings(&path, &mut |seq, finding| {
+    for path in ledger.findings_about(&files.keys().copied().collect()) {
+        read_findings(&path, &|seq| files.contains_key(&seq), &mut |seq, finding| {
             let (Some(file_id), Some(record_no), Some(offset), Some(item)) =
                 (files.get(&seq), finding.record_no, finding.byte_offset, finding.item)
             else {

@@ -7,6 +7,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Columns whose values a row of `recipient_month` has of its own; the others are those of the history.
@@ -73,8 +74,9 @@ fn number(bytes: &[u8], hash: u64) -> u64 {
     xxh3_64_with_seed(&cell[..=bytes.len()], hash)
 }
 
-/// A digest being summed up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A digest being summed up; in documents a text as defined above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RowsDigest {
     rows: u64,
     sum: u128,
@@ -114,5 +116,38 @@ impl RowsDigest {
 impl std::fmt::Display for RowsDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{:032x}", self.rows, self.sum)
+    }
+}
+
+impl From<RowsDigest> for String {
+    fn from(digest: RowsDigest) -> String {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for RowsDigest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<RowsDigest, String> {
+        let read = |text: &str| {
+            let (rows, sum) = text.split_once('-')?;
+            Some(RowsDigest { rows: rows.parse().ok()?, sum: u128::from_str_radix(sum, 16).ok()? })
+        };
+        read(&text).ok_or_else(|| format!("{text:?} is no digest of rows"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_survives_as_text() {
+        let mut digest = RowsDigest::default();
+        digest.add_hashes(&[u64::MAX, u64::MAX, 7]);
+        assert_eq!(RowsDigest::try_from(String::from(digest)), Ok(digest));
+        for wrong in ["", "3", "3-", "x-0", "3-g"] {
+            assert!(RowsDigest::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
     }
 }

@@ -87,7 +87,7 @@ pub fn explanations(building: &Building, spec: &Spec) -> anyhow::Result<Vec<Publ
     let mut file = TableFile::create(&building.path, "data_dictionary.parquet", &schema, &layout)?;
     file.write_digested(&dictionary(&tables)?)?;
     Ok(vec![
-        file.finish()?.0,
+        file.finish()?,
         write_text(building, "data_dictionary.md", &dictionary_md(&tables, spec))?,
         write_text(building, "views.sql", &views_sql(&tables))?,
     ])

@@ -1,6 +1,5 @@
 //! The `files` table: one row per distinct file, sorted by (processing month, take-in day, name, id).
 
-use super::digest::RowsDigest;
 use super::findings::FileCounts;
 use super::table_file::{PublishedFile, TableFile, TableLayout};
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
@@ -59,7 +58,7 @@ pub fn standing(StackedFile { file, counts, withdrawn }: &StackedFile<'_>) -> Fi
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn publish(root: &Path, files: &[StackedFile<'_>]) -> Result<(PublishedFile, RowsDigest), DiskError> {
+pub fn publish(root: &Path, files: &[StackedFile<'_>]) -> Result<PublishedFile, DiskError> {
     let schema = files_schema();
     let text = |f: &dyn Fn(&FileEntry) -> Option<String>| -> ArrayRef {
         Arc::new(files.iter().map(|stacked| f(stacked.file)).collect::<StringArray>())

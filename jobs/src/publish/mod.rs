@@ -4,7 +4,7 @@
 //!   registry gives
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
 //! * `recipients` the writers of one holder, `holders` a unit's chunks holder by holder
-//! * `findings` the findings table, `unregistered` its S08, `files` the files table
+//! * `findings` what stacking found, `unregistered` its S08, `spool` the findings table, `files` the files table
 //! * `registry` the tables of insurers, unions and what municipalities have of their own
 //! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
 //! * `explain`, `dictionary`, `views` what explains the tables to people
@@ -23,6 +23,7 @@ mod named;
 pub mod recipients;
 pub mod registry;
 pub mod snapshot;
+pub mod spool;
 pub mod table_file;
 pub mod tables;
 pub mod unregistered;

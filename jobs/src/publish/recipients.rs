@@ -3,39 +3,43 @@
 //! Promise: a file is written only if it has rows; months are written on all cores, each by itself, so
 //! that threads cannot change bytes.
 
-use super::digest::RowsDigest;
 use super::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
 use super::tables::{ChunkTables, Context};
 use rayon::prelude::*;
 use std::path::Path;
 use tsumiage_pipeline::disk::DiskError;
-use tsumiage_schemas::Month;
+use tsumiage_schemas::{Month, MonthRange};
 
 /// Writers of one holder.
 pub struct HolderFiles<'a> {
     root: &'a Path,
     holder_no: String,
     context: &'a Context<'a>,
+    /// What stands already and is not written.
+    standing: &'a Standing,
     history: Option<TableFile>,
     months: Vec<Option<TableFile>>,
 }
 
-/// What holders published.
-#[derive(Debug, Default)]
-pub struct HolderPublished {
-    /// Their files.
-    pub files: Vec<PublishedFile>,
-    /// Digest of their rows of `recipient_history`.
-    pub history: RowsDigest,
-    /// Digest of their rows of `recipient_month`.
-    pub months: RowsDigest,
+/// Files of a unit that an earlier snapshot has as they would be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Months it published.
+    pub months: Option<MonthRange>,
+    /// Whether it has the history.
+    pub history: bool,
 }
 
 impl<'a> HolderFiles<'a> {
     /// Writers for a holder, below a snapshot folder.
-    pub fn new(root: &'a Path, holder_no: &str, context: &'a Context<'a>) -> HolderFiles<'a> {
+    pub fn new(
+        root: &'a Path,
+        holder_no: &str,
+        context: &'a Context<'a>,
+        standing: &'a Standing,
+    ) -> HolderFiles<'a> {
         let months = context.range.months().map(|_| None).collect();
-        HolderFiles { root, holder_no: holder_no.to_owned(), context, history: None, months }
+        HolderFiles { root, holder_no: holder_no.to_owned(), context, standing, history: None, months }
     }
 
     /// Whose rows these are.
@@ -55,15 +59,23 @@ impl<'a> HolderFiles<'a> {
         }
         let history = &mut self.history;
         let months = &mut self.months;
+        let standing = self.standing;
         let write_history = || {
+            if standing.history {
+                return Ok(());
+            }
             let relative = format!("recipient_history/{holder_no}.parquet");
             open(history, root, &relative, context.history)?.write_digested(&chunk.history)
         };
         let write_months = || {
             months.par_iter_mut().enumerate().try_for_each(|(index, file)| {
+                let month = Month(context.range.first.0 + index as i32);
+                if standing.months.is_some_and(|months| months.holds(month)) {
+                    return Ok(());
+                }
                 let batch = chunk.month(index).map_err(|e| DiskError::invalid(root, e))?;
                 let Some((batch, hashes)) = batch else { return Ok(()) };
-                let relative = month_path(Month(context.range.first.0 + index as i32), holder_no);
+                let relative = month_path(month, holder_no);
                 let file = open(file, root, &relative, context.month)?;
                 file.digest.add_hashes(&hashes);
                 file.write(&batch)
@@ -73,33 +85,14 @@ impl<'a> HolderFiles<'a> {
         a.and(b)
     }
 
-    /// Ends the holder's files.
+    /// Ends the holder's files and gives them.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn finish(self) -> Result<HolderPublished, DiskError> {
-        let mut published = HolderPublished::default();
-        let open = self.months.into_iter().flatten().collect::<Vec<_>>();
-        let months: Result<Vec<_>, DiskError> = open.into_par_iter().map(TableFile::finish).collect();
-        for (file, digest) in months? {
-            published.files.push(file);
-            published.months.merge(digest);
-        }
-        if let Some(history) = self.history {
-            let (file, digest) = history.finish()?;
-            published.files.push(file);
-            published.history.merge(digest);
-        }
-        Ok(published)
-    }
-}
-
-impl HolderPublished {
-    /// Takes over what another holder published.
-    pub fn add(&mut self, other: HolderPublished) {
-        self.files.extend(other.files);
-        self.history.merge(other.history);
-        self.months.merge(other.months);
+    pub fn finish(self) -> Result<Vec<PublishedFile>, DiskError> {
+        let open: Vec<TableFile> =
+            self.history.into_iter().chain(self.months.into_iter().flatten()).collect();
+        open.into_par_iter().map(TableFile::finish).collect()
     }
 }
 

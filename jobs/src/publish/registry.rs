@@ -2,7 +2,6 @@
 //!
 //! Promise: one file each, empty if nothing is known, sorted as the contract says (not set first).
 
-use super::digest::RowsDigest;
 use super::table_file::{PublishedFile, TableFile, TableLayout};
 use crate::facts::KnownFiles;
 use crate::registry::{Registry, Stacked};
@@ -22,7 +21,7 @@ use tsumiage_schemas::{Day, FactTable, Spec};
 
 const LAYOUT: TableLayout = TableLayout { sorted_by: &[], bloom: false };
 
-/// Writes the tables; gives each with its name, file and digest.
+/// Writes the tables.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -31,7 +30,7 @@ pub fn publish(
     registry: &Registry,
     known: &KnownFiles<'_>,
     spec: &Spec,
-) -> anyhow::Result<Vec<(&'static str, PublishedFile, RowsDigest)>> {
+) -> anyhow::Result<Vec<PublishedFile>> {
     let of_table = |stacked: &&Stacked| -> anyhow::Result<_> {
         let (name, rows) = match stacked.table {
             FactTable::Membership => {
@@ -50,8 +49,7 @@ pub fn publish(
         let relative = format!("{name}/{name}.parquet");
         let mut file = TableFile::create(root, &relative, &rows.schema(), &LAYOUT)?;
         file.write_digested(&rows)?;
-        let (file, digest) = file.finish()?;
-        Ok((name, file, digest))
+        Ok(file.finish()?)
     };
     registry.tables().iter().map(of_table).collect()
 }

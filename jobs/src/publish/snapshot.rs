@@ -8,7 +8,7 @@ use crate::stack::Inheritance;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::archive::hash_file;
@@ -48,6 +48,9 @@ pub struct SnapshotManifest {
     pub options: SnapshotOptions,
     /// Program version.
     pub program_version: String,
+    /// Digest of the program's code that determines results.
+    #[serde(default)]
+    pub rules: String,
     /// Digest of layouts, codes and catalogue.
     pub layouts: String,
     /// Settings of the data folder, as far as they shape the content.
@@ -84,6 +87,8 @@ pub struct Snapshots {
 pub struct Building {
     /// Folder to write into.
     pub path: PathBuf,
+    /// Paths of files in it that were taken over from an earlier snapshot.
+    pub taken_over: BTreeSet<String>,
 }
 
 const MANIFEST: &str = "manifest.json";
@@ -165,7 +170,7 @@ impl Snapshots {
         }
         let path = self.root.join(".building");
         disk::make_folder(&path)?;
-        Ok(Building { path })
+        Ok(Building { path, taken_over: BTreeSet::new() })
     }
 
     /// Completes a snapshot: shares equal files with the newest one, writes the manifest, gives it its
@@ -189,7 +194,7 @@ impl Snapshots {
             return Ok(same.clone());
         }
         if let Some(before) = known.last() {
-            share(before, &building.path, &manifest.files)?;
+            share(before, &building.path, &manifest.files, &building.taken_over)?;
         }
         let number = known.iter().filter_map(|s| number_of(&s.manifest.id)).max().unwrap_or(0) + 1;
         manifest.id = format!("{number:06}-{}", &manifest.content_digest[..8]);
@@ -235,11 +240,19 @@ pub fn content_digest(files: &[PublishedFile]) -> String {
     disk::hex(&hash.finalize())
 }
 
-/// Replaces files that equal those of an earlier snapshot by hard links; where links fail the copy stays.
-fn share(before: &Snapshot, building: &Path, files: &[PublishedFile]) -> Result<(), DiskError> {
+/// Replaces files that equal those of an earlier snapshot by hard links; where links fail the copy stays. Files
+/// that were `taken_over` are links already.
+fn share(
+    before: &Snapshot,
+    building: &Path,
+    files: &[PublishedFile],
+    taken_over: &BTreeSet<String>,
+) -> Result<(), DiskError> {
     let known: BTreeMap<&str, &str> =
         before.manifest.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
-    let same = |f: &&PublishedFile| known.get(f.path.as_str()) == Some(&f.sha256.as_str());
+    let same = |f: &&PublishedFile| {
+        known.get(f.path.as_str()) == Some(&f.sha256.as_str()) && !taken_over.contains(&f.path)
+    };
     let same: Vec<&PublishedFile> = files.iter().filter(same).collect();
     same.par_iter().try_for_each(|file| {
         let (old, new) = (before.path.join(&file.path), building.join(&file.path));
@@ -275,5 +288,6 @@ pub fn write_text(building: &Building, relative: &str, text: &str) -> Result<Pub
     disk::set_read_only(&file, &path)?;
     file.sync_all().map_err(io(&path))?;
     let sha256 = disk::hex(&Sha256::digest(text.as_bytes()));
-    Ok(PublishedFile { path: relative.to_owned(), rows: 0, bytes: text.len() as u64, sha256 })
+    let (path, bytes) = (relative.to_owned(), text.len() as u64);
+    Ok(PublishedFile { path, rows: 0, bytes, sha256, rows_digest: None })
 }

@@ -31,6 +31,16 @@ pub struct PublishedFile {
     pub bytes: u64,
     /// SHA-256 of the bytes, hex.
     pub sha256: String,
+    /// Digest of its rows, of what is a file of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_digest: Option<RowsDigest>,
+}
+
+impl PublishedFile {
+    /// The table it belongs to: the folder it is in.
+    pub fn table(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
 }
 
 /// How a table is laid out in its files.
@@ -139,7 +149,7 @@ impl TableFile {
     ///
     /// # Errors
     /// The file cannot be written, or holds other rows than were given.
-    pub fn finish(mut self) -> Result<(PublishedFile, RowsDigest), DiskError> {
+    pub fn finish(mut self) -> Result<PublishedFile, DiskError> {
         let footer = self.writer.finish().map_err(disk::parquet(&self.path))?;
         let rows = footer.file_metadata().num_rows() as u64;
         let Hashing { file, hash, bytes } = self.writer.inner_mut();
@@ -149,12 +159,12 @@ impl TableFile {
         if rows != self.digest.rows() {
             return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
         }
-        let file = PublishedFile {
+        Ok(PublishedFile {
             path: self.relative,
             rows,
             bytes: *bytes,
             sha256: disk::hex(&hash.finalize_reset()),
-        };
-        Ok((file, self.digest))
+            rows_digest: Some(self.digest),
+        })
     }
 }

@@ -42,6 +42,11 @@ impl MunicipalLimits {
         MunicipalLimits { by_insurer }
     }
 
+    /// An insurer's own limits.
+    pub fn of(&self, insurer_no: &str) -> &[MunicipalLimit] {
+        self.by_insurer.get(insurer_no).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether an insurer has limits of its own.
     pub fn has(&self, insurer_no: &str) -> bool {
         self.by_insurer.contains_key(insurer_no)

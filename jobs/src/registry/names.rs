@@ -5,7 +5,7 @@ use tsumiage_schemas::Day;
 use tsumiage_schemas::holder::Ended;
 
 /// A name and its first day, `None` = not known.
-type Named = (Option<Day>, Option<String>);
+pub type Named = (Option<Day>, Option<String>);
 
 /// The names of insurers on every day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,9 +29,14 @@ impl Names {
         self.of(insurer_no).on(day)
     }
 
+    /// The names of an insurer, each with its first day (`None` = not known), in time.
+    pub fn known(&self, insurer_no: &str) -> &[Named] {
+        self.by_insurer.get(insurer_no).map_or(&[], Vec::as_slice)
+    }
+
     /// All names of one insurer, for many days.
     pub fn of(&self, insurer_no: &str) -> NamesOf<'_> {
-        NamesOf(self.by_insurer.get(insurer_no).map_or(&[], Vec::as_slice))
+        NamesOf(self.known(insurer_no))
     }
 }
 

@@ -4,7 +4,13 @@
 //! chunk is published on all cores the next is read and stacked. What is published depends on facts and
 //! options alone.
 //!
-//! * `work` one resolve at work, `told` its findings
+//! * `inputs` what every unit is made of, `senders` the findings about a sender's files, `record` both as a
+//!   document of the snapshot
+//! * `verdict` what stands of an earlier snapshot and why the rest does not (pure), `base` that snapshot,
+//!   `prepare` all of it together
+//! * `work` one resolve at work, `told` its findings, `finish` the other tables and the manifest
+//!
+//! Promise: what a resolve leaves is the same whether it goes by an earlier snapshot or not.
 
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::{Snapshot, SnapshotOptions, Snapshots};
@@ -18,7 +24,14 @@ use tsumiage_pipeline::disk;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_schemas::{Month, MonthRange, Spec};
 
+pub mod base;
+mod finish;
+pub mod inputs;
+pub mod prepare;
+pub mod record;
+pub mod senders;
 mod told;
+pub mod verdict;
 mod work;
 
 use work::Work;
@@ -56,10 +69,20 @@ pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 /// How much was done and how long it took; steps overlap, each is its own busy time.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct ResolveStats {
-    /// Facts stacked.
+    /// Units of the snapshot.
+    pub units: u64,
+    /// Of these taken over from an earlier snapshot.
+    pub units_standing: u64,
+    /// Facts stacked by this run.
     pub facts: u64,
-    /// Streams with a live record.
+    /// Streams of the snapshot.
     pub streams: u64,
+    /// Files taken over, and files made.
+    pub files_standing: u64,
+    /// See `files_standing`.
+    pub files_written: u64,
+    /// Bytes of the files made.
+    pub bytes_written: u64,
     /// Rows of `recipient_month`.
     pub month_rows: u64,
     /// Months published.
@@ -114,16 +137,17 @@ pub fn resolve(
     let options = effective_options(request, &known);
     let inputs_digest = inputs_digest(place, &known, &options)?;
     let snapshots = Snapshots::open(place.data)?;
-    if let Some(standing) =
-        snapshots.list()?.into_iter().rev().find(|s| s.manifest.inputs_digest == inputs_digest)
-    {
-        return Ok(Resolved { snapshot: standing, is_new: false, stats: ResolveStats::default() });
+    let published = snapshots.list()?;
+    if let Some(standing) = published.iter().rev().find(|s| s.manifest.inputs_digest == inputs_digest) {
+        let snapshot = standing.clone();
+        return Ok(Resolved { snapshot, is_new: false, stats: ResolveStats::default() });
     }
-    let building = snapshots.begin()?;
-    let mut work = Work::new(place, &known, &options)?;
+    let mut building = snapshots.begin()?;
+    let mut work = Work::new(place, &known, &options, &published)?;
+    work.standing(&mut building)?;
     work.recipients(&building, request, progress)?;
     let (manifest, mut stats) = work.complete(&building, options, inputs_digest)?;
-    let before: Option<String> = snapshots.list()?.last().map(|s| s.manifest.id.clone());
+    let before: Option<String> = published.last().map(|s| s.manifest.id.clone());
     let snapshot = snapshots.complete(building, manifest)?;
     stats.wall_seconds = begun.elapsed().as_secs_f64();
     let is_new = before.is_none_or(|id| id < snapshot.manifest.id);

@@ -1,14 +1,23 @@
 //! The findings of a snapshot on their way into its table, and what they make of each file's counts.
+//!
+//! Promise: only findings about files of senders that are `again` go on their way; of the others the table of
+//! an earlier snapshot stands.
 
+use super::base::Base;
+use super::inputs::FileInputs;
+use super::record::FileCount;
 use crate::facts::KnownFiles;
-use crate::publish::findings::{FileCounts, Spool, count_by_file, stacking_findings, warned_rows};
+use crate::publish::findings::{FileCounts, count_by_file, stacking_findings, warned_rows};
+use crate::publish::spool::{Spool, findings_path, sender_name};
 use crate::publish::unregistered::Unregistered;
 use crate::registry::Registry;
 use crate::stack::gather::file_seqs;
 use arrow::array::RecordBatch;
-use std::collections::BTreeMap;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::path::Path;
-use tsumiage_pipeline::disk::DiskError;
+use tsumiage_pipeline::disk::{DiskError, io};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::{FactTable, Finding, Severity, Spec};
 
@@ -18,10 +27,42 @@ pub(super) struct Told<'a> {
     known: &'a KnownFiles<'a>,
     by_seq: BTreeMap<i32, &'a FileEntry>,
     unregistered: Unregistered,
+    /// Senders whose findings are made again.
+    again: BTreeSet<String>,
     /// What is to become the table.
     pub spool: Spool<'a>,
+    /// Refused and warned records of the unit at work, by file number.
+    counts: Vec<FileCounts>,
+}
+
+/// What is found of no unit: the registry's findings with their file's number, and what they make of counts.
+pub(super) struct OfNoUnit {
+    /// The findings.
+    pub findings: Vec<(i32, Finding)>,
     /// Refused and warned records by file number.
     pub counts: Vec<FileCounts>,
+}
+
+impl OfNoUnit {
+    /// Those of a registry.
+    pub fn new(registry: &Registry, spec: &Spec, ledger: &Ledger) -> anyhow::Result<OfNoUnit> {
+        let mut found = OfNoUnit { findings: Vec::new(), counts: no_counts(ledger) };
+        for stacked in registry.tables() {
+            let mut findings = stacking_findings(&stacked.rows, &[], spec, &registry.details())?;
+            if stacked.table == FactTable::Membership {
+                findings.extend(registry.list_findings().iter().cloned());
+            }
+            let warned = warned_rows(&stacked.rows, &findings);
+            count_by_file(&stacked.rows, &warned, &mut found.counts)?;
+            let seqs = file_seqs(&stacked.rows);
+            found.findings.extend(findings.into_iter().map(|(row, finding)| (seqs.value(row), finding)));
+        }
+        Ok(found)
+    }
+}
+
+fn no_counts(ledger: &Ledger) -> Vec<FileCounts> {
+    vec![FileCounts::default(); usize::try_from(ledger.next_seq()).unwrap_or(0)]
 }
 
 impl<'a> Told<'a> {
@@ -31,15 +72,27 @@ impl<'a> Told<'a> {
         spec: &'a Spec,
         known: &'a KnownFiles<'a>,
         ledger: &Ledger,
+        again: BTreeSet<String>,
     ) -> Result<Told<'a>, DiskError> {
         Ok(Told {
             spec,
             known,
             by_seq: known.by_seq(),
             unregistered: Unregistered::default(),
+            again,
             spool: Spool::create(temp, spec)?,
-            counts: vec![FileCounts::default(); usize::try_from(ledger.next_seq()).unwrap_or(0)],
+            counts: no_counts(ledger),
         })
+    }
+
+    /// The senders whose findings are made again.
+    pub fn again(&self) -> &BTreeSet<String> {
+        &self.again
+    }
+
+    /// Whether a sender's findings are made again.
+    pub fn is_again(&self, sender: &str) -> bool {
+        self.again.contains(sender)
     }
 
     /// Findings of stacked rows; tells which rows are warned.
@@ -63,37 +116,83 @@ impl<'a> Told<'a> {
     }
 
     /// A finding about a file.
-    fn one(&mut self, seq: i32, finding: &Finding) -> Result<(), DiskError> {
+    pub fn one(&mut self, seq: i32, finding: &Finding) -> Result<(), DiskError> {
         match self.by_seq.get(&seq) {
-            Some(file) => self.spool.add(file, self.known.orders[seq as usize].rank, finding),
-            None => Ok(()), // not known as of the month asked for
+            Some(file) if self.again.contains(sender_name(file.sender_no.as_deref())) => {
+                self.spool.add(file, self.known.orders[seq as usize].rank, finding)
+            }
+            _ => Ok(()), // it stands already, or is not known as of the month asked for
         }
     }
 
-    /// Findings that do not come with recipients' rows: the registry's, those of holders without an insurer
-    /// record, and the reader's.
-    pub fn others(&mut self, registry: &Registry, ledger: &Ledger) -> anyhow::Result<()> {
-        for stacked in registry.tables() {
-            let mut findings = stacking_findings(&stacked.rows, &[], self.spec, &registry.details())?;
-            if stacked.table == FactTable::Membership {
-                findings.extend(registry.list_findings().iter().cloned());
-            }
-            self.rows(&stacked.rows, &findings)?;
-        }
+    /// A unit is through: tells of holders without an insurer record; gives what became of its files' records.
+    pub fn end_of_unit(&mut self, files: &FileInputs) -> Result<Vec<FileCount>, DiskError> {
         for (seq, finding, newly_warned) in std::mem::take(&mut self.unregistered).findings(self.spec) {
             self.one(seq, &finding)?;
             if newly_warned && finding.severity == Severity::Warning {
                 self.counts[seq as usize].warned += 1;
             }
         }
-        for path in ledger.findings_paths() {
+        let mut counts = Vec::new();
+        for (seq, count) in self.counts.iter_mut().enumerate() {
+            let FileCounts { refused, warned } = std::mem::take(count);
+            if let Some(file) = files.place(seq as i32).filter(|_| refused != 0 || warned != 0) {
+                counts.push(FileCount { file, refused, warned });
+            }
+        }
+        counts.sort_by_key(|count| count.file);
+        Ok(counts)
+    }
+
+    /// The reader's findings.
+    pub fn reading(&mut self, ledger: &Ledger) -> Result<(), DiskError> {
+        let again = &self.again;
+        let is_again = |file: &FileEntry| again.contains(sender_name(file.sender_no.as_deref()));
+        let wanted: BTreeSet<i32> =
+            self.by_seq.iter().filter(|(_, file)| is_again(file)).map(|(seq, _)| *seq).collect();
+        for path in ledger.findings_about(&wanted) {
             let mut failed = Ok(());
-            read_findings(&path, &mut |seq, finding| {
+            read_findings(&path, &|seq| wanted.contains(&seq), &mut |seq, finding| {
                 if failed.is_ok() {
                     failed = self.one(seq, &finding);
                 }
             })?;
             failed?;
+        }
+        Ok(())
+    }
+
+    /// What stacking found of a sender's files in units that stand: `stands` tells by an insurer's number.
+    pub fn take_over(
+        &mut self,
+        base: &Base,
+        sender: &str,
+        stands: &dyn Fn(&str) -> bool,
+    ) -> Result<(), DiskError> {
+        let path = base.snapshot.path.join(findings_path(sender));
+        if !path.is_file() {
+            return Ok(()); // there were none
+        }
+        let ranks: HashMap<&str, u32> = self
+            .known
+            .files
+            .iter()
+            .map(|file| (file.arrival.file_id.as_str(), self.known.orders[file.seq as usize].rank))
+            .collect();
+        let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(&path, e);
+        let file = File::open(&path).map_err(io(&path))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|b| b.build())
+            .map_err(|e| invalid(&e))?;
+        for batch in reader {
+            let batch = batch.map_err(|e| invalid(&e))?;
+            self.spool.take_over(sender, &batch, &|row| {
+                // Only recipients have an insured number, and only stacking finds what begins with S.
+                let of_unit = row.code().is_some_and(|code| code.as_str().starts_with('S'))
+                    && row.insured_no().is_some()
+                    && row.insurer_no().is_some_and(stands);
+                ranks.get(row.file_id()).copied().filter(|_| of_unit)
+            })?;
         }
         Ok(())
     }

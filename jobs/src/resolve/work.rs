@@ -1,49 +1,57 @@
 //! One resolve at work: units stacked on one thread, published by another.
 
-use super::told::Told;
+use super::base::{Base, files_of_unit, take_over};
+use super::prepare::Prepared;
+use super::record::UnitOutcome;
+use super::senders::{SenderInputs, of_senders};
+use super::told::{OfNoUnit, Told};
+use super::verdict::Verdict;
 use super::{Progress, ResolveRequest, ResolveStats, Workplace};
 use crate::facts::KnownFiles;
 use crate::publish::calendar::Levels;
-use crate::publish::digest::RowsDigest;
-use crate::publish::explain::explanations;
-use crate::publish::files::StackedFile;
 use crate::publish::findings::stacking_findings;
 use crate::publish::holders::{Gathering, by_holder};
-use crate::publish::recipients::{HolderFiles, HolderPublished, month_path};
-use crate::publish::snapshot::{Building, SnapshotManifest, SnapshotOptions, TableEntry};
-use crate::publish::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
+use crate::publish::recipients::{HolderFiles, Standing};
+use crate::publish::snapshot::{Building, Snapshot, SnapshotOptions};
+use crate::publish::spool::findings_path;
+use crate::publish::table_file::PublishedFile;
 use crate::publish::tables::{Context, chunk_tables};
 use crate::registry::Registry;
 use crate::stack::StackRules;
-use crate::stack::unit::{StackRequest, Unit, engine, physical_plan, run_chunks, units};
+use crate::stack::unit::{StackRequest, Unit, engine, physical_plan, run_chunks};
 use arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use futures::StreamExt;
-use std::collections::BTreeMap;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::aside::Aside;
-use tsumiage_pipeline::disk::{self, DiskError};
-use tsumiage_pipeline::ledger::FileEntry;
+use tsumiage_pipeline::disk;
 use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
 use tsumiage_schemas::{FactTable, Month, MonthRange};
 
 /// What a resolve holds while it works.
 pub(super) struct Work<'a> {
-    place: &'a Workplace<'a>,
-    known: &'a KnownFiles<'a>,
-    range: Option<MonthRange>,
-    levels: Levels,
-    engine: SessionState,
-    runtime: tokio::runtime::Runtime,
-    rules: StackRules,
-    registry: Arc<Registry>,
-    told: Told<'a>,
-    history_schema: arrow::datatypes::SchemaRef,
-    month_schema: arrow::datatypes::SchemaRef,
-    published: HolderPublished,
-    stats: ResolveStats,
+    pub(super) place: &'a Workplace<'a>,
+    pub(super) known: &'a KnownFiles<'a>,
+    pub(super) range: Option<MonthRange>,
+    pub(super) levels: Levels,
+    pub(super) engine: SessionState,
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) rules: StackRules,
+    pub(super) registry: Arc<Registry>,
+    pub(super) prepared: Prepared,
+    pub(super) of_no_unit: OfNoUnit,
+    pub(super) senders: BTreeMap<String, SenderInputs>,
+    pub(super) told: Told<'a>,
+    pub(super) history_schema: arrow::datatypes::SchemaRef,
+    pub(super) month_schema: arrow::datatypes::SchemaRef,
+    pub(super) files: Vec<PublishedFile>,
+    /// What became of each unit; of those that stand at once.
+    pub(super) outcomes: Vec<UnitOutcome>,
+    pub(super) stats: ResolveStats,
 }
 
 enum Message {
@@ -52,18 +60,19 @@ enum Message {
 }
 
 impl<'a> Work<'a> {
+    /// Finds what is to be done; `snapshots` from old to new.
     pub fn new(
         place: &'a Workplace<'a>,
         known: &'a KnownFiles<'a>,
         options: &SnapshotOptions,
+        snapshots: &[Snapshot],
     ) -> anyhow::Result<Work<'a>> {
         let temp = &place.limits.temp;
         if temp.exists() {
             std::fs::remove_dir_all(temp).map_err(disk::io(temp))?; // what a killed run spilled
         }
         disk::make_folder(temp)?;
-        let range =
-            options.first_month.zip(options.last_month).map(|(first, last)| MonthRange { first, last });
+        let range = super::verdict::months(options);
         let threads = place.limits.partitions.max(2);
         let engine = engine(&place.limits)?;
         let runtime =
@@ -71,6 +80,11 @@ impl<'a> Work<'a> {
         let rules = known.rules(place.spec, options.inheritance);
         let reading = Registry::read(&engine, place.ledger, place.spec, known, &rules, options.as_of);
         let registry = Arc::new(runtime.block_on(reading)?);
+        let prepared = Prepared::new(place, known, options, &registry, snapshots);
+        let of_no_unit = OfNoUnit::new(&registry, place.spec, place.ledger)?;
+        let senders = of_senders(known, &prepared.files, &prepared.inputs, range, &of_no_unit.findings);
+        let again = senders.iter().filter(|(name, sender)| !prepared.findings_stand(name, sender));
+        let again: BTreeSet<String> = again.map(|(name, _)| name.clone()).collect();
         Ok(Work {
             place,
             known,
@@ -80,12 +94,39 @@ impl<'a> Work<'a> {
             runtime,
             rules,
             registry,
-            told: Told::new(temp, place.spec, known, place.ledger)?,
+            outcomes: vec![UnitOutcome::default(); prepared.units.len()],
+            prepared,
+            of_no_unit,
+            senders,
+            told: Told::new(temp, place.spec, known, place.ledger, again)?,
             history_schema: recipient_history_schema(place.spec),
             month_schema: recipient_month_schema(place.spec),
-            published: HolderPublished::default(),
+            files: Vec::new(),
             stats: ResolveStats::default(),
         })
+    }
+
+    /// Takes over what stands.
+    pub fn standing(&mut self, building: &mut Building) -> anyhow::Result<()> {
+        let (Some(base), Some(range)) = (&self.prepared.base, self.range) else { return Ok(()) };
+        let files = base.files();
+        let mut standing: Vec<&PublishedFile> = Vec::new();
+        for (at, verdict) in self.prepared.verdicts.iter().enumerate() {
+            let record = base.record.unit_of(&self.prepared.inputs[at].insurers);
+            let Some(record) = record.filter(|_| !matches!(verdict, Verdict::Again(_))) else { continue };
+            standing.extend(files_of_unit(record, &files, range));
+            if *verdict == Verdict::Stands {
+                self.stats.units_standing += 1;
+                self.outcomes[at] = self.prepared.outcome_of(base, record);
+            }
+        }
+        let stands = |name: &&String| !self.told.is_again(name);
+        let findings = self.senders.keys().filter(stands).map(|name| findings_path(name));
+        standing.extend(findings.filter_map(|path| files.get(path.as_str()).copied()));
+        standing.par_chunks(64).try_for_each(|part| take_over(&base.snapshot, &building.path, part))?;
+        building.taken_over = standing.iter().map(|file| file.path.clone()).collect();
+        self.files.extend(standing.into_iter().cloned());
+        Ok(())
     }
 
     /// Stacks every unit and writes its tables; stacking runs one chunk ahead of writing.
@@ -110,8 +151,10 @@ impl<'a> Work<'a> {
             history: &self.history_schema.clone(),
             month: &self.month_schema.clone(),
         };
-        let units = units(self.place.ledger, self.registry.memberships());
-        let total: i64 = units.iter().map(|unit| unit.rows).sum();
+        let total = self.prepared.facts_to_stack();
+        let to_stack = |at: &usize| self.prepared.verdicts[*at] != Verdict::Stands;
+        let places: Vec<usize> = (0..self.prepared.units.len()).filter(to_stack).collect();
+        let units: Vec<Unit> = places.iter().map(|&at| self.prepared.units[at].clone()).collect();
         let request = StackRequest {
             facts: fact_schema(self.place.spec, FactTable::Recipient),
             rules: self.rules.clone(),
@@ -153,7 +196,7 @@ impl<'a> Work<'a> {
                 }
                 Ok(busy)
             });
-            let written = self.write_units(building, units, &context, receive);
+            let written = self.write_units(building, &places, &context, receive);
             let stacked = stacking.join().map_err(|_| anyhow::anyhow!("stacking stopped unexpectedly"))?;
             written?;
             self.stats.stack_seconds = stacked?.as_secs_f64();
@@ -164,11 +207,17 @@ impl<'a> Work<'a> {
     fn write_units(
         &mut self,
         building: &Building,
-        units: &[Unit],
+        places: &[usize],
         context: &Context<'_>,
         receive: Receiver<Message>,
     ) -> anyhow::Result<()> {
-        for _ in units {
+        let nothing = Standing::default();
+        for &at in places {
+            let of_base = self.prepared.base.as_ref().map(Base::standing);
+            let standing = of_base.filter(|_| self.prepared.verdicts[at] == Verdict::OtherMonths);
+            let standing = standing.as_ref().unwrap_or(&nothing);
+            let before = (self.stats.facts, self.stats.streams);
+            let mut holders: BTreeSet<String> = BTreeSet::new();
             // The holder with most rows in the first chunk is written as its rows come, the others' are set
             // aside, so that only one holder's files are open at a time.
             let mut first: Option<(HolderFiles<'_>, Gathering)> = None;
@@ -176,14 +225,18 @@ impl<'a> Work<'a> {
             // A closed channel means that stacking failed; its error is told by its thread.
             while let Ok(Message::Chunk(chunk)) = receive.recv() {
                 let since = Instant::now();
-                let holders = by_holder(&chunk)?;
+                let of_chunk = by_holder(&chunk)?;
                 if first.is_none()
-                    && let Some((holder_no, _)) = holders.iter().rev().max_by_key(|(_, rows)| rows.num_rows())
+                    && let Some((holder_no, _)) =
+                        of_chunk.iter().rev().max_by_key(|(_, rows)| rows.num_rows())
                 {
-                    first =
-                        Some((HolderFiles::new(&building.path, holder_no, context), Gathering::default()));
+                    let files = HolderFiles::new(&building.path, holder_no, context, standing);
+                    first = Some((files, Gathering::default()));
                 }
-                for (holder_no, rows) in holders {
+                for (holder_no, rows) in of_chunk {
+                    if !holders.contains(&holder_no) {
+                        holders.insert(holder_no.clone());
+                    }
                     let Some((files, gathering)) = &mut first else { continue };
                     if *files.holder_no() != holder_no {
                         others.add(&holder_no, &rows)?;
@@ -199,7 +252,7 @@ impl<'a> Work<'a> {
             }
             let others = others.finish()?;
             for (holder_no, kept) in &others.kept {
-                let mut files = HolderFiles::new(&building.path, holder_no, context);
+                let mut files = HolderFiles::new(&building.path, holder_no, context, standing);
                 let mut gathering = Gathering::default();
                 for rows in others.batches(kept)? {
                     if let Some(rows) = gathering.add(rows?)? {
@@ -208,6 +261,12 @@ impl<'a> Work<'a> {
                 }
                 self.last_of_holder(files, gathering, context)?;
             }
+            self.outcomes[at] = UnitOutcome {
+                holders: holders.into_iter().collect(),
+                facts: self.stats.facts - before.0,
+                streams: self.stats.streams - before.1,
+                counts: self.told.end_of_unit(&self.prepared.files)?,
+            };
             self.stats.publish_seconds += since.elapsed().as_secs_f64();
         }
         Ok(())
@@ -222,7 +281,7 @@ impl<'a> Work<'a> {
         if let Some(rows) = gathering.rest()? {
             self.chunk(&rows, &mut files, context)?;
         }
-        self.published.add(files.finish()?);
+        self.files.extend(files.finish()?);
         Ok(())
     }
 
@@ -242,77 +301,4 @@ impl<'a> Work<'a> {
         self.stats.streams += tables.streams as u64;
         Ok(files.write(&tables)?)
     }
-
-    /// The tables that are not recipients', the explanations, and the manifest.
-    pub fn complete(
-        mut self,
-        building: &Building,
-        options: SnapshotOptions,
-        inputs_digest: String,
-    ) -> anyhow::Result<(SnapshotManifest, ResolveStats)> {
-        let mut files = std::mem::take(&mut self.published.files);
-        let has = |prefix: &str, files: &[PublishedFile]| files.iter().any(|f| f.path.starts_with(prefix));
-        let empty_months: Vec<String> = match self.range {
-            Some(range) => range.months().map(|month| month_path(month, "empty")).collect(),
-            None => vec!["recipient_month/month=__HIVE_DEFAULT_PARTITION__/empty.parquet".to_owned()],
-        };
-        for path in empty_months {
-            if !has(path.trim_end_matches("empty.parquet"), &files) {
-                files.push(empty(building, &path, &self.month_schema)?);
-            }
-        }
-        if !has("recipient_history/", &files) {
-            files.push(empty(building, "recipient_history/empty.parquet", &self.history_schema)?);
-        }
-        self.told.others(&self.registry, self.place.ledger)?;
-        let (file, findings, findings_by_code) =
-            self.runtime.block_on(self.told.spool.publish(&self.engine, &building.path))?;
-        files.push(file);
-        let counts = self.told.counts;
-        let stacked = |file: &&'a FileEntry| StackedFile {
-            file,
-            counts: counts[file.seq as usize].clone(),
-            withdrawn: self.known.is_withdrawn(file),
-        };
-        let stacked: Vec<StackedFile<'_>> = self.known.files.iter().map(stacked).collect();
-        let (file, of_files) = crate::publish::files::publish(&building.path, &stacked)?;
-        files.push(file);
-        files.extend(explanations(building, self.place.spec)?);
-        self.stats.month_rows = self.published.months.rows();
-        self.stats.months = self.range.map_or(0, MonthRange::len) as u64;
-        let entry = |digest: RowsDigest| TableEntry { rows: digest.rows(), rows_digest: digest.to_string() };
-        let mut tables = BTreeMap::from([
-            ("recipient_month".to_owned(), entry(self.published.months)),
-            ("recipient_history".to_owned(), entry(self.published.history)),
-            ("files".to_owned(), entry(of_files)),
-            ("findings".to_owned(), entry(findings)),
-        ]);
-        for (table, file, rows) in
-            crate::publish::registry::publish(&building.path, &self.registry, self.known, self.place.spec)?
-        {
-            files.push(file);
-            tables.insert(table.to_owned(), entry(rows));
-        }
-        let manifest = SnapshotManifest {
-            id: String::new(),
-            options,
-            program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            layouts: self.place.layouts.to_owned(),
-            settings: self.place.settings.clone(),
-            inputs_digest,
-            content_digest: String::new(),
-            tables,
-            findings_by_code,
-            files,
-        };
-        Ok((manifest, self.stats))
-    }
-}
-
-fn empty(
-    building: &Building,
-    path: &str,
-    schema: &arrow::datatypes::SchemaRef,
-) -> Result<PublishedFile, DiskError> {
-    Ok(TableFile::create(&building.path, path, schema, &RECIPIENT_TABLE)?.finish()?.0)
 }

@@ -3,6 +3,7 @@
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,18 +128,27 @@ impl Table {
         Table { rows: rows.collect(), header }
     }
 
-    /// Some columns of a published table. Rows stand in the order of the contract: the tables of people are
-    /// split over files, so their sort key is read as well, every file checked, and all sorted by it.
+    /// Some columns of a published table. Rows stand in the order of the contract: the tables that are split over
+    /// files are read with their sort key, every file checked, and all sorted by it.
     pub fn read_snapshot(snapshot: &Path, table: &str, columns: &[String]) -> Table {
         let key: &[&str] = match table {
             "recipient_month" => &["service_month", "holder_no", "insured_no", "movement_date"],
             "recipient_history" => &["holder_no", "insured_no", "movement_date"],
+            "findings" => &["file_id", "record_no", "code", "item"],
             _ => &[],
         };
         let wanted: Vec<&str> = key.iter().copied().chain(columns.iter().map(String::as_str)).collect();
+        let place = places_of_files(snapshot);
         let mut rows = Vec::new();
         for file in parquet_files(&snapshot.join(table)) {
-            let of_file = read_parquet(&file, &wanted);
+            let mut of_file = read_parquet(&file, &wanted);
+            if table == "findings" {
+                // In the order of files, and record numbers as numbers; not set comes first.
+                of_file.iter_mut().for_each(|row| {
+                    row[0] = place[&row[0]].clone();
+                    row[1] = format!("{:>12}", row[1]);
+                });
+            }
             let sorted = of_file.is_sorted_by(|a, b| a[..key.len()] <= b[..key.len()]);
             assert!(sorted, "{} is not sorted by {key:?}", file.display());
             rows.extend(of_file);
@@ -184,6 +194,13 @@ impl Table {
         }
         Some(text)
     }
+}
+
+/// The place of every file in the order of application, as text that sorts so.
+fn places_of_files(snapshot: &Path) -> BTreeMap<String, String> {
+    let files = parquet_files(&snapshot.join("files"));
+    let ids = files.iter().flat_map(|file| read_parquet(file, &["file_id"]));
+    ids.enumerate().map(|(place, mut row)| (row.remove(0), format!("{place:08}"))).collect()
 }
 
 /// The Parquet files below a table's folder, in path order.

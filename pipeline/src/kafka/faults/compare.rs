@@ -29,13 +29,13 @@ impl Content {
             .files()
             .map(|entry| (entry.arrival.file_id.clone(), FileEntry { seq: 0, ..entry.clone() }));
         let mut findings: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-        for path in ledger.findings_paths() {
+        for path in ledger.findings_about(&numbers.keys().copied().collect()) {
             let mut each = |seq, finding| {
                 if let Some(file_id) = numbers.get(&seq) {
                     findings.entry(file_id.clone()).or_default().push(finding);
                 }
             };
-            read_findings(&path, &mut each).unwrap();
+            read_findings(&path, &|_| true, &mut each).unwrap();
         }
         let facts = FactTable::ALL.into_iter().flat_map(|table| facts(&ledger, table, &numbers)).collect();
         Content { files: files.collect(), facts, findings }
