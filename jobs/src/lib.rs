@@ -1,8 +1,10 @@
 //! What is run: resolving and publishing, the commands, the command line.
 
 pub mod cli;
+pub mod diff;
 pub mod error_lists;
 pub mod facts;
+pub mod plan;
 pub mod publish;
 pub mod published;
 pub mod registry;

@@ -179,6 +179,41 @@ const NOTES: &[(&[&str], &str, &str)] = &[
     (&["findings"], "count", "How often, in this file (そのファイルでの件数)"),
     (&["findings"], "message_ja", "What it is and what to do (内容と対応)"),
     (&["findings"], "message_en", "What it is and what to do (内容と対応、英語)"),
+    (
+        &["changes"],
+        "service_month",
+        "Its first day; only months that both snapshots publish (月の初日。前回にもある月のみ)",
+    ),
+    (&["changes"], "holder_no", "As in recipient_month (受給者月次と同じ)"),
+    (&["changes"], "insured_no", "As in recipient_month (受給者月次と同じ)"),
+    (
+        &["changes"],
+        "change",
+        "added = effective now and not before, removed = the other way round, changed = an item differs (added 有効になった、removed 有効でなくなった、changed 項目の変更)",
+    ),
+    (
+        &["changes"],
+        "item",
+        "Column of recipient_month; null unless changed (受給者月次の列名。changed以外は空)",
+    ),
+    (&["changes"], "before", "Its value in the snapshot before, as text; null = not set (空 = 設定なし)"),
+    (&["changes"], "after", "Its value in this snapshot, as text; null = not set (空 = 設定なし)"),
+    (
+        &["changes"],
+        "cause",
+        "movement, correction, deletion = the record of cause_file_id; withdrawal = that record does not count any more; membership, insurer, limits = the registry; inheritance, layouts, program = for all; unknown (movement 異動、correction 修正、deletion 削除、withdrawal 取下げ、membership 構成市町村、insurer 保険者、limits 市町村固有、inheritance・layouts・program 設定・レイアウト・プログラム)",
+    ),
+    (
+        &["changes"],
+        "cause_file_id",
+        "File of the record that did it; null = no record (空 = レコードではない)",
+    ),
+    (&["changes"], "cause_record_no", "Its position there, control record = 1 (コントロールレコードが1)"),
+    (
+        &["changes"],
+        "cause_date",
+        "Its movement date; of a correction slip the correction date (異動年月日。訂正連絡票は訂正年月日)",
+    ),
 ];
 
 /// The note on a column, if it has one.

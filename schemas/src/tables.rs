@@ -250,3 +250,25 @@ pub fn findings_schema() -> SchemaRef {
         ],
     )
 }
+
+/// `changes`: one row per item of a recipient's month that differs from the snapshot before, or per row that came
+/// or went.
+pub fn changes_schema() -> SchemaRef {
+    use DataType::{Date32, Int64, Utf8};
+    described(
+        "changes",
+        [
+            own_field("service_month", "サービス提供月", Date32),
+            own_field("holder_no", "保有者番号（広域連合・政令市または保険者）", Utf8),
+            own_field("insured_no", "被保険者番号", Utf8),
+            own_field("change", "変更の種類", Utf8),
+            own_field("item", "項目", Utf8),
+            own_field("before", "変更前", Utf8),
+            own_field("after", "変更後", Utf8),
+            own_field("cause", "変更の原因", Utf8),
+            own_field("cause_file_id", "原因のファイルID", Utf8),
+            own_field("cause_record_no", "原因のレコード番号", Int64),
+            own_field("cause_date", "原因の年月日", Date32),
+        ],
+    )
+}

@@ -199,6 +199,9 @@ pub enum Command {
     Sink(SinkArgs),
     /// Only resolve the ledger and publish a snapshot
     Resolve(Reporting),
+    /// What the next resolve would recompute and why; changes nothing (--format csv: the recipients that
+    /// changed files are about)
+    Plan,
     /// What is in the data folder: files, months open and closed, newest snapshot, who is missing, settings
     Status,
     /// Close this processing month and all earlier ones; publishes what is frozen
@@ -293,6 +296,16 @@ pub enum SnapshotsAction {
     Show {
         /// Snapshot id, or latest
         id: String,
+    },
+    /// Which recipients' months differ in two snapshots, item by item, and which correction or movement did it
+    Diff {
+        /// Snapshot before: an id, or latest
+        before: String,
+        /// Snapshot after: an id, or latest
+        after: String,
+        /// Write the differences into this Parquet file instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Check every file and table of a snapshot against its manifest
     Verify {

@@ -148,19 +148,14 @@ impl DataFolder {
     /// # Errors
     /// An option has a value this command cannot use.
     pub fn request(&self, common: &Common) -> Result<ResolveRequest, Usage> {
-        Ok(ResolveRequest {
-            as_of: common.as_of,
-            inheritance: common.inheritance.map_or(self.settings.inheritance, Into::into),
-            months: common.range()?.or(self.settings.months),
-        })
-    }
-
-    /// Whether a request is what the settings say, so that its snapshot becomes `latest`.
-    pub fn is_by_settings(&self, request: &ResolveRequest) -> bool {
-        self.by_settings
-            && request.as_of.is_none()
-            && request.inheritance == self.settings.inheritance
-            && request.months == self.settings.months
+        let inheritance = common.inheritance.map_or(self.settings.inheritance, Into::into);
+        let months = common.range()?.or(self.settings.months);
+        // What the settings say becomes `latest`.
+        let becomes_latest = self.by_settings
+            && common.as_of.is_none()
+            && inheritance == self.settings.inheritance
+            && months == self.settings.months;
+        Ok(ResolveRequest { as_of: common.as_of, inheritance, months, becomes_latest })
     }
 }
 

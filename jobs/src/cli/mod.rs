@@ -7,11 +7,13 @@ pub mod args;
 mod close;
 pub mod console;
 mod data_folder;
+mod diff;
 mod findings;
 mod layouts;
 mod linked;
 mod nightly;
 mod output;
+mod plan;
 mod query;
 mod rebuild;
 mod running;
@@ -132,8 +134,8 @@ fn usage_line(text: &str) -> String {
 /// The first option given that the command would ignore: an answer to another question than was asked.
 fn ignored_option(cli: &Cli) -> Option<&'static str> {
     use Command::{
-        Close, Findings, Ingest, Layouts, Nightly, Query, Rebuild, Resolve, Sink, Snapshots, Status, Synth,
-        Timeline, Withdraw, Worker,
+        Close, Findings, Ingest, Layouts, Nightly, Plan, Query, Rebuild, Resolve, Sink, Snapshots, Status,
+        Synth, Timeline, Withdraw, Worker,
     };
     let common = &cli.common;
     let given = [
@@ -150,7 +152,7 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         Worker(_) => &["--on", "--layouts", "--profile"],
         Ingest(_) => &["--on", "--months", "--inheritance", "--layouts", "--profile"],
         Sink(_) => &["--months", "--inheritance", "--layouts", "--profile"], // the settings of a first run
-        Resolve(_) => &["--as-of", "--months", "--inheritance", "--layouts", "--profile"],
+        Resolve(_) | Plan => &["--as-of", "--months", "--inheritance", "--layouts", "--profile"],
         Timeline(_) => &["--as-of", "--inheritance", "--layouts", "--profile"],
         Findings(_) => &["--on", "--snapshot", "--layouts"],
         Query { .. } => &["--snapshot", "--layouts"],
@@ -190,6 +192,7 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
         Command::Withdraw(args) => withdraw::withdraw(common, args, console),
         Command::Close(args) => close::close(common, args, console),
         Command::Rebuild(reporting) => rebuild::rebuild_all(common, reporting, console),
+        Command::Plan => plan::planned(common, console),
         Command::Status => status::status(common, console),
         Command::Timeline(args) => timeline::timeline(common, args, console),
         Command::Findings(args) => findings::findings(common, args, console),

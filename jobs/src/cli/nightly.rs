@@ -222,7 +222,7 @@ fn resolved(
     let progress = console.progress("resolve and publish", "facts");
     let resolved = resolve(&place, request, &|done, total| progress.at(done, total))?;
     drop(progress);
-    let latest = folder.is_by_settings(request);
+    let latest = request.becomes_latest;
     if latest {
         snapshots.set_latest(&resolved.snapshot.manifest.id)?;
     } else if job.closing.is_none() {

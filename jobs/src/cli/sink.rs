@@ -64,7 +64,7 @@ pub fn sink(common: &Common, args: &SinkArgs, console: &Console<'_>) -> anyhow::
     let begun = Instant::now();
     let Some(topic) = running.topic(&link, &kafka, !args.drain, console)? else { return Ok(Exit::Done) };
     let Some(folder) = opened(common, args.drain, &running, console)? else { return Ok(Exit::Done) };
-    if !folder.is_by_settings(&folder.request(common)?) {
+    if !folder.request(common)?.becomes_latest {
         let what = "settings.toml says otherwise: edit it, and leave out what it says";
         return Err(Usage(format!("a sink has no options of its own for reading and months; {what}")).into());
     }

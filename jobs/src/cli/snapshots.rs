@@ -1,4 +1,4 @@
-//! `snapshots list | show | verify`.
+//! `snapshots list | show | diff | verify`.
 
 use super::Exit;
 use super::args::{Common, Format, SnapshotsAction};
@@ -19,6 +19,10 @@ pub fn snapshots(common: &Common, action: &SnapshotsAction, console: &Console<'_
             console.print(&listed(&rows, all.latest_id().as_deref(), common.format))?;
         }
         SnapshotsAction::Show { id } => console.print(&shown(&all.find(id)?, common.format)?)?,
+        SnapshotsAction::Diff { before, after, out } => {
+            let (before, after) = (all.find(before)?, all.find(after)?);
+            super::diff::diff(common, &folder, (&before, &after), out.as_deref(), console)?;
+        }
         SnapshotsAction::Verify { id } => {
             let snapshot = all.find(id.as_deref().unwrap_or("latest"))?;
             let faults = verify(&snapshot)?;

@@ -174,13 +174,16 @@ pub fn resolved(resolved: &Resolved, Stacked { refused, warned }: Stacked, conso
     let (facts, rows) = (stats.facts as i64, stats.month_rows as i64);
     let table = |name: &str| manifest.tables.get(name).map_or(0, |t| t.rows);
     console.report(&format!(
-        "resolve    {} streams of {} records; {:.2} s wall\n\
+        "resolve    {} of {} units, {} records; {} streams; {:.2} s wall\n\
          \u{20} stack    {:.2} s busy, {} records/s\n\
          \u{20} publish  {:.2} s busy, {} rows/s\n\
          {stacking}\
-         publish    {} months, {} rows; history {} rows, findings {}\n{findings}",
-        stats.streams,
+         publish    {} months, {} rows; history {} rows, findings {}, changes {}\n\
+         files      {} made ({:.1} MB), {} as before\n{findings}",
+        stats.units - stats.units_standing,
+        stats.units,
         facts,
+        stats.streams,
         stats.wall_seconds,
         stats.stack_seconds,
         rate(facts, stats.stack_seconds),
@@ -190,6 +193,10 @@ pub fn resolved(resolved: &Resolved, Stacked { refused, warned }: Stacked, conso
         rows,
         table("recipient_history"),
         table("findings"),
+        table("changes"),
+        stats.files_written,
+        stats.bytes_written as f64 / 1e6,
+        stats.files_standing,
     ));
 }
 

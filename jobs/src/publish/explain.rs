@@ -6,8 +6,8 @@ use super::table_file::{PublishedFile, TableFile, TableLayout};
 use super::views::{TableInfo, views_sql};
 use tsumiage_schemas::Spec;
 use tsumiage_schemas::tables::{
-    files_schema, findings_schema, insurers_schema, memberships_schema, municipal_limits_schema,
-    recipient_history_schema, recipient_month_schema, special_benefits_schema,
+    changes_schema, files_schema, findings_schema, insurers_schema, memberships_schema,
+    municipal_limits_schema, recipient_history_schema, recipient_month_schema, special_benefits_schema,
 };
 
 /// The published tables, described.
@@ -72,6 +72,14 @@ pub fn table_infos(spec: &Spec) -> Vec<TableInfo> {
                     (市町村特別給付の適用期間ごとに一行).",
             glob: "special_benefits/*.parquet",
             schema: special_benefits_schema(spec),
+        },
+        TableInfo {
+            name: "changes",
+            name_ja: "前回からの変更",
+            about: "One row per item of a recipient's month that differs from the snapshot that was latest before \
+                    (直前の最新スナップショットと異なる受給者月次の項目ごとに一行).",
+            glob: "changes/*.parquet",
+            schema: changes_schema(),
         },
     ]
 }

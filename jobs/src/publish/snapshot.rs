@@ -1,14 +1,13 @@
 //! Snapshot folders: begun under a hidden name, completed by one rename, then never changed.
 //!
-//! Promise: what is found under `snapshots/<id>` is whole; equal files of consecutive snapshots are one
-//! file (hard links); `latest` and `LATEST` point at the newest one made with the settings.
+//! Promise: what is found under `snapshots/<id>` is whole; equal files of snapshots are one file (hard links); `latest` and `LATEST` point at the newest one made with the settings.
 
 use super::table_file::PublishedFile;
 use crate::stack::Inheritance;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::archive::hash_file;
@@ -57,8 +56,11 @@ pub struct SnapshotManifest {
     pub settings: serde_json::Value,
     /// Digest of facts, options, layouts and program version.
     pub inputs_digest: String,
-    /// Digest of the paths and hashes of all files.
+    /// Digest of the paths and hashes of all files that facts and options determine: all but `changes`.
     pub content_digest: String,
+    /// The snapshot that `changes` tells the difference to: the `latest` before it.
+    #[serde(default)]
+    pub changes_since: Option<String>,
     /// Tables.
     pub tables: BTreeMap<String, TableEntry>,
     /// Findings of the snapshot, counted by code and severity.
@@ -92,6 +94,9 @@ pub struct Building {
 }
 
 const MANIFEST: &str = "manifest.json";
+
+/// The table of differences to the snapshot before.
+pub const CHANGES: &str = "changes";
 
 impl Snapshots {
     /// Opens or makes the snapshots of a data folder; leftovers of killed runs are removed when a new
@@ -193,9 +198,7 @@ impl Snapshots {
             fs::remove_dir_all(&building.path).map_err(io(&building.path))?;
             return Ok(same.clone());
         }
-        if let Some(before) = known.last() {
-            share(before, &building.path, &manifest.files, &building.taken_over)?;
-        }
+        share(&known, &building, &manifest.files)?;
         let number = known.iter().filter_map(|s| number_of(&s.manifest.id)).max().unwrap_or(0) + 1;
         manifest.id = format!("{number:06}-{}", &manifest.content_digest[..8]);
         let path = building.path.join(MANIFEST);
@@ -231,10 +234,11 @@ fn number_of(id: &str) -> Option<u64> {
     id.split('-').next()?.parse().ok()
 }
 
-/// SHA-256 over `path NUL sha256 LF` of every file in path order.
+/// SHA-256 over `path NUL sha256 LF` of every file in path order, but those of `changes`: they depend on what was
+/// published before.
 pub fn content_digest(files: &[PublishedFile]) -> String {
     let mut hash = Sha256::new();
-    for file in files {
+    for file in files.iter().filter(|file| file.table() != CHANGES) {
         hash.update(format!("{}\0{}\n", file.path, file.sha256));
     }
     disk::hex(&hash.finalize())
@@ -242,20 +246,20 @@ pub fn content_digest(files: &[PublishedFile]) -> String {
 
 /// Replaces files that equal those of an earlier snapshot by hard links; where links fail the copy stays. Files
 /// that were `taken_over` are links already.
-fn share(
-    before: &Snapshot,
-    building: &Path,
-    files: &[PublishedFile],
-    taken_over: &BTreeSet<String>,
-) -> Result<(), DiskError> {
-    let known: BTreeMap<&str, &str> =
-        before.manifest.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
-    let same = |f: &&PublishedFile| {
-        known.get(f.path.as_str()) == Some(&f.sha256.as_str()) && !taken_over.contains(&f.path)
+fn share(known: &[Snapshot], building: &Building, files: &[PublishedFile]) -> Result<(), DiskError> {
+    // The newest snapshot that has a file is the one to share with.
+    let mut there: HashMap<(&str, &str), &Path> = HashMap::new();
+    for before in known {
+        there.extend(
+            before.manifest.files.iter().map(|f| ((f.path.as_str(), f.sha256.as_str()), &*before.path)),
+        );
+    }
+    let same = |file: &PublishedFile| {
+        let made = !building.taken_over.contains(&file.path);
+        there.get(&(file.path.as_str(), file.sha256.as_str())).copied().filter(|_| made)
     };
-    let same: Vec<&PublishedFile> = files.iter().filter(same).collect();
-    same.par_iter().try_for_each(|file| {
-        let (old, new) = (before.path.join(&file.path), building.join(&file.path));
+    files.par_iter().filter_map(|file| Some((file, same(file)?))).try_for_each(|(file, before)| {
+        let (old, new) = (before.join(&file.path), building.path.join(&file.path));
         // An old file that was damaged since must not take the place of a good one.
         if !hash_file(&old).is_ok_and(|hash| hash == file.sha256) {
             return Ok(());

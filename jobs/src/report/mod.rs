@@ -169,6 +169,27 @@ fn numbered(reports: &Path) -> Result<BTreeMap<u64, PathBuf>, DiskError> {
     Ok(disk::entries(reports)?.into_iter().filter_map(number).collect())
 }
 
+/// Facts stacked and seconds of the resolves that reports tell of, the newest first.
+pub fn newest_resolves(data: &Path) -> Vec<(f64, f64)> {
+    #[derive(Deserialize)]
+    struct Told {
+        facts_stacked: f64,
+        timings: Vec<ToldTiming>,
+    }
+    #[derive(Deserialize)]
+    struct ToldTiming {
+        step: String,
+        seconds: f64,
+    }
+    let resolve = |path: PathBuf| {
+        let told: Told = disk::read_json(&path).ok()?;
+        let timing = told.timings.into_iter().find(|timing| timing.step == "resolve")?;
+        Some((told.facts_stacked, timing.seconds))
+    };
+    let reports = numbered(&data.join("reports")).unwrap_or_default();
+    reports.into_values().rev().filter_map(resolve).collect()
+}
+
 /// What the newest report that can be read hands on.
 fn newest(reports: &Path) -> Before {
     let reports = numbered(reports).unwrap_or_default();

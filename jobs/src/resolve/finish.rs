@@ -26,7 +26,7 @@ impl Work<'_> {
         building: &Building,
         options: SnapshotOptions,
         inputs_digest: String,
-    ) -> anyhow::Result<(SnapshotManifest, ResolveStats)> {
+    ) -> anyhow::Result<(SnapshotManifest, Record, ResolveStats)> {
         self.empty_tables(building)?;
         let senders = self.findings(building)?;
         self.files_table(building)?;
@@ -65,11 +65,12 @@ impl Work<'_> {
             settings: settings.clone(),
             inputs_digest,
             content_digest: String::new(),
+            changes_since: None,
             tables,
             findings_by_code,
             files: self.files,
         };
-        Ok((manifest, self.stats))
+        Ok((manifest, record, self.stats))
     }
 
     /// Every published month and table has a file.
@@ -170,7 +171,7 @@ impl Work<'_> {
 }
 
 /// Rows and digests of the tables: what is in a folder.
-fn tables(files: &[PublishedFile]) -> BTreeMap<String, TableEntry> {
+pub(super) fn tables(files: &[PublishedFile]) -> BTreeMap<String, TableEntry> {
     let mut digests: BTreeMap<&str, RowsDigest> = BTreeMap::new();
     for file in files.iter().filter(|file| file.path.contains('/')) {
         let digest = digests.entry(file.table()).or_default();

@@ -12,8 +12,9 @@
 //!
 //! Promise: what a resolve leaves is the same whether it goes by an earlier snapshot or not.
 
+use crate::diff::{self, Side, differences::Sources};
 use crate::facts::KnownFiles;
-use crate::publish::snapshot::{Snapshot, SnapshotOptions, Snapshots};
+use crate::publish::snapshot::{Building, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots};
 use crate::stack::Inheritance;
 use crate::stack::unit::EngineLimits;
 use sha2::{Digest, Sha256};
@@ -34,6 +35,7 @@ mod told;
 pub mod verdict;
 mod work;
 
+use record::Record;
 use work::Work;
 
 /// What is to be resolved.
@@ -45,6 +47,8 @@ pub struct ResolveRequest {
     pub inheritance: Inheritance,
     /// Months to publish; `None` = the default window.
     pub months: Option<MonthRange>,
+    /// Whether the snapshot becomes `latest`, so that it tells what changed since the one before it.
+    pub becomes_latest: bool,
 }
 
 /// What a resolve works with.
@@ -87,6 +91,8 @@ pub struct ResolveStats {
     pub month_rows: u64,
     /// Months published.
     pub months: u64,
+    /// Rows of `changes`.
+    pub changes: u64,
     /// Reading the ledger and stacking.
     pub stack_seconds: f64,
     /// Building and writing tables.
@@ -146,12 +152,39 @@ pub fn resolve(
     let mut work = Work::new(place, &known, &options, &published)?;
     work.standing(&mut building)?;
     work.recipients(&building, request, progress)?;
-    let (manifest, mut stats) = work.complete(&building, options, inputs_digest)?;
+    let (mut manifest, record, mut stats) = work.complete(&building, options, inputs_digest)?;
+    let since = snapshots.latest_id().filter(|_| request.becomes_latest);
+    let since = since.and_then(|id| published.iter().find(|snapshot| snapshot.manifest.id == id));
+    let sources = Sources { ledger: place.ledger, events: &events, spec: place.spec };
+    stats.changes = changes(&building, &mut manifest, &record, since, &sources)?;
     let before: Option<String> = published.last().map(|s| s.manifest.id.clone());
     let snapshot = snapshots.complete(building, manifest)?;
     stats.wall_seconds = begun.elapsed().as_secs_f64();
     let is_new = before.is_none_or(|id| id < snapshot.manifest.id);
     Ok(Resolved { snapshot, is_new, stats })
+}
+
+/// Adds the table `changes` to a snapshot that is being made; gives its rows.
+fn changes(
+    building: &Building,
+    manifest: &mut SnapshotManifest,
+    record: &Record,
+    since: Option<&Snapshot>,
+    sources: &Sources<'_>,
+) -> anyhow::Result<u64> {
+    let earlier = since.map(|snapshot| Record::read(snapshot).unwrap_or_default());
+    let before = since.zip(earlier.as_ref()).map(|(snapshot, record)| Side {
+        path: &snapshot.path,
+        manifest: &snapshot.manifest,
+        record,
+    });
+    let after = Side { path: &building.path, manifest, record };
+    let files = diff::table::write(&building.path, before.as_ref(), &after, sources)?;
+    let rows = files.iter().map(|file| file.rows).sum();
+    manifest.tables.extend(finish::tables(&files));
+    manifest.files.extend(files);
+    manifest.changes_since = since.map(|snapshot| snapshot.manifest.id.clone());
+    Ok(rows)
 }
 
 /// Refuses layouts that do not fit the facts: masks and columns of facts follow the items' order.
@@ -170,7 +203,10 @@ pub fn readable(ledger: &Ledger, spec: &Spec) -> anyhow::Result<()> {
 }
 
 /// Digest of everything that determines the content.
-fn inputs_digest(
+///
+/// # Errors
+/// None on plain data.
+pub fn inputs_digest(
     place: &Workplace<'_>,
     known: &KnownFiles<'_>,
     options: &SnapshotOptions,

@@ -18,6 +18,7 @@ mod records;
 mod registry;
 mod report;
 mod samples;
+mod sequences;
 mod status;
 mod support;
 mod timeline;
