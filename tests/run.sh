@@ -47,10 +47,15 @@ code=0
     --metrics-file "$work/tsumiage.prom" >"$work/out" || code=$?
 cat "$work/out"
 [ "$code" -eq 2 ] || { echo "nightly on the samples ended with $code, expected 2" >&2; exit 1; }
+# Once more after a file was taken back, so that there is a difference to the snapshot before.
+first="$("$target/debug/tsumiage" query "SELECT min(file_id) FROM recipient_month" --format csv --data "$work/data" |
+    tail -n 1)"
+"$target/debug/tsumiage" withdraw "$first" --reason test --data "$work/data"
+"$target/debug/tsumiage" resolve --data "$work/data" >"$work/out-again"
 "$target/debug/tsumiage" nightly --inbox samples/union/inbox --data "$work/data-union" --on 2026-05-01 >"$work/out-union"
 
 if python_ready; then
-    for out in "$work/out" "$work/out-union"; do
+    for out in "$work/out" "$work/out-again" "$work/out-union"; do
         snapshot="$(tail -n 1 "$out" | cut -d ' ' -f 3-)"
         "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
     done

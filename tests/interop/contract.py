@@ -15,7 +15,7 @@ REGISTRY = {
     "special_benefits": "5611-special-benefit-movement.csv",
 }
 
-TABLES = ["recipient_month", "recipient_history", "files", "findings", *REGISTRY]
+TABLES = ["recipient_month", "recipient_history", "files", "findings", *REGISTRY, "changes"]
 
 SORTED_BY = {
     "recipient_month": ["holder_no", "insured_no", "movement_date"],
@@ -26,6 +26,7 @@ SORTED_BY = {
     "memberships": ["union_no", "member_no", "valid_from"],
     "municipal_limits": ["insurer_no", "care_level", "service_type", "valid_from"],
     "special_benefits": ["insurer_no", "service_code", "valid_from"],
+    "changes": ["holder_no", "service_month", "insured_no"],
 }
 
 TEXT, DATE, INT32, INT64, BOOL = "string", "date32[day]", "int32", "int64", "bool"
@@ -82,6 +83,10 @@ def schema(table):
         columns |= {"processing_month": DATE, "taken_in_on": DATE}
         columns |= {"records": INT64, "accepted": INT64, "rejected": INT64, "warned": INT64, "status": TEXT}
         return columns, {}
+    if table == "changes":
+        columns = {"service_month": DATE, "holder_no": TEXT, "insured_no": TEXT, "change": TEXT, "item": TEXT}
+        columns |= {"before": TEXT, "after": TEXT, "cause": TEXT, "cause_file_id": TEXT}
+        return columns | {"cause_record_no": INT64, "cause_date": DATE}, {}
     columns = {"file_id": TEXT, "file_name": TEXT, "sender_no": TEXT, "record_no": INT64, "insurer_no": TEXT}
     columns |= {"insured_no": TEXT, "movement_date": DATE, "severity": TEXT, "code": TEXT, "item": TEXT}
     columns |= {"count": INT64, "message_ja": TEXT, "message_en": TEXT}

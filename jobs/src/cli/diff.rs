@@ -46,7 +46,7 @@ pub fn diff(
         ledger.files().map(|file| (file.arrival.file_id.as_str(), file.arrival.name.as_str())).collect();
     let mut told = Told::default();
     console.print(&head(&a, &b, common.format))?;
-    each_holder(&a, &b, &sources, &mut |holder_no, changes| {
+    let damaged = each_holder(&a, &b, &sources, &mut |holder_no, changes| {
         told.add(holder_no, &changes);
         Ok(console.print(&match common.format {
             Format::Table => table(holder_no, &spans(&changes), &names),
@@ -55,7 +55,17 @@ pub fn diff(
         })?)
     })?;
     console.print(&told.tail(common.format))?;
-    Ok(())
+    whole(&damaged)
+}
+
+/// An answer that leaves something out is none.
+fn whole(damaged: &[String]) -> anyhow::Result<()> {
+    let Some(first) = damaged.first() else { return Ok(()) };
+    anyhow::bail!(
+        "{} files are not what was published, the first is {first}: what differs there is not told; \
+         see `tsumiage snapshots verify`",
+        damaged.len()
+    )
 }
 
 /// What was told so far.
@@ -202,11 +212,12 @@ fn parquet(
     let mut writer =
         ArrowWriter::try_new(file, changes_schema(), Some(properties)).map_err(disk::parquet(out))?;
     let mut written = 0;
-    each_holder(a, b, sources, &mut |holder_no, changes| {
+    let damaged = each_holder(a, b, sources, &mut |holder_no, changes| {
         let batch: RecordBatch = rows(holder_no, &changes)?;
         written += batch.num_rows();
         Ok(writer.write(&batch).map_err(disk::parquet(out))?)
     })?;
+    whole(&damaged)?;
     writer.close().map_err(disk::parquet(out))?;
     part.as_file().sync_all().map_err(io(out))?;
     part.persist(out).map_err(|e| disk::DiskError::new(out, e.error))?;

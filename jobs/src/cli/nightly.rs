@@ -228,6 +228,13 @@ fn resolved(
     } else if job.closing.is_none() {
         console.note("published, but not as latest: made with other options than settings.toml");
     }
+    if let Some(first) = resolved.damaged.first() {
+        console.complain(&format!(
+            "the snapshot before is damaged in {} files, the first is {first}: `changes` does not tell what differs \
+             from them; see `tsumiage snapshots verify`",
+            resolved.damaged.len()
+        ));
+    }
     run.resolved(&resolved, latest);
     Ok(resolved)
 }

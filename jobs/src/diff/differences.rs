@@ -3,7 +3,7 @@
 use super::cause::{Cause, CauseKind, Fact, cause};
 use super::cells::{RowChange, compare};
 use super::facts::Differing;
-use super::months::{differing, read};
+use super::months::{self, differing, is_whole, read};
 use super::{Change, Kind, Side};
 use crate::resolve::inputs::RegistryInputs;
 use crate::resolve::record::{Record, UnitRecord};
@@ -26,7 +26,8 @@ pub struct Sources<'a> {
     pub spec: &'a Spec,
 }
 
-/// Hands every holder's differences on, by month, insured number and column; holders by their numbers.
+/// Hands every holder's differences on, by month, insured number and column; holders by their numbers. Gives the
+/// paths of files that are not what was published on either side: what differs there is not told.
 ///
 /// # Errors
 /// A file of a snapshot or of the ledger cannot be read.
@@ -35,10 +36,11 @@ pub fn each_holder(
     after: &Side<'_>,
     sources: &Sources<'_>,
     each: &mut dyn FnMut(&str, Vec<Change>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let differ = differing(before, after);
+) -> anyhow::Result<Vec<String>> {
+    let mut differ = differing(before, after);
+    let damaged = set_damaged_aside(&mut differ, before, after);
     if differ.is_empty() {
-        return Ok(());
+        return Ok(damaged);
     }
     let facts = Differing::new(before, after, sources.ledger, sources.events)?;
     let items = items(sources.spec);
@@ -56,7 +58,7 @@ pub fn each_holder(
             })
             .collect();
         let compared = compared?;
-        let (a, b) = (unit_of(before.record, holder_no), unit_of(after.record, holder_no));
+        let (a, b) = units_of(before.record, after.record, holder_no);
         let people: BTreeSet<&str> =
             compared.iter().flat_map(|(_, rows)| rows).map(|row| row.insured_no.as_str()).collect();
         let insurers: BTreeSet<&str> =
@@ -71,7 +73,22 @@ pub fn each_holder(
             compared.into_iter().flat_map(|(month, rows)| holder.changes(month, rows)).collect();
         each(holder_no, changes)?;
     }
-    Ok(())
+    Ok(damaged)
+}
+
+/// Takes months out whose files are not what was published; gives their paths.
+fn set_damaged_aside(differ: &mut months::Differing<'_>, a: &Side<'_>, b: &Side<'_>) -> Vec<String> {
+    let mut damaged = Vec::new();
+    for months in differ.values_mut() {
+        months.retain(|(_, of_a, of_b)| {
+            let whole = |side, path: &Option<&str>| path.is_none_or(|path| is_whole(side, path));
+            let both = whole(a, of_a) && whole(b, of_b);
+            damaged.extend(of_a.or(*of_b).filter(|_| !both).map(str::to_owned));
+            both
+        });
+    }
+    differ.retain(|_, months| !months.is_empty());
+    damaged
 }
 
 /// What one holder's differences are explained by.
@@ -150,8 +167,19 @@ fn items(spec: &Spec) -> HashMap<String, u128> {
     items
 }
 
-fn unit_of<'r>(record: &'r Record, holder_no: &str) -> Option<&'r UnitRecord> {
-    record.units.iter().find(|unit| unit.outcome.holders.iter().any(|no| no == holder_no))
+/// The holder's unit on both sides; where it holds nobody the one with its insurers.
+fn units_of<'r>(
+    before: &'r Record,
+    after: &'r Record,
+    holder_no: &str,
+) -> (Option<&'r UnitRecord>, Option<&'r UnitRecord>) {
+    let of = |record: &'r Record| {
+        record.units.iter().find(|unit| unit.outcome.holders.iter().any(|no| no == holder_no))
+    };
+    let (a, b) = (of(before), of(after));
+    let or =
+        |side: &'r Record, other: Option<&UnitRecord>| other.and_then(|unit| side.unit_of(&unit.insurers));
+    (a.or_else(|| or(before, b)), b.or_else(|| or(after, a)))
 }
 
 /// What the registry changed for a holder, each with the record that did it, as far as it is one.

@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::Path;
+use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::disk::{DiskError, io};
 use tsumiage_schemas::{Month, MonthRange};
 
@@ -49,6 +50,12 @@ pub fn differing<'a>(a: &Side<'a>, b: &Side<'a>) -> Differing<'a> {
 fn holder_of(path: &str) -> Option<&str> {
     let (_, name) = path.strip_prefix("recipient_month/")?.split_once('/')?;
     name.strip_suffix(".parquet").filter(|holder_no| *holder_no != "empty")
+}
+
+/// Whether a file of a side is what was published.
+pub fn is_whole(side: &Side<'_>, path: &str) -> bool {
+    let file = side.manifest.files.iter().find(|file| file.path == path);
+    file.is_some_and(|file| hash_file(&side.path.join(path)).is_ok_and(|hash| hash == file.sha256))
 }
 
 /// The rows of a published file as one batch.

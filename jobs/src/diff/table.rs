@@ -42,7 +42,8 @@ pub fn rows(holder_no: &str, changes: &[Change]) -> Result<RecordBatch, ArrowErr
     RecordBatch::try_new(changes_schema(), columns)
 }
 
-/// Writes the table below `root`; with nothing to compare to, an empty one.
+/// Writes the table below `root`; with nothing to compare to, an empty one. Gives its files and the paths of
+/// files that are not what was published, so that what differs there is not told.
 ///
 /// # Errors
 /// A snapshot cannot be read, or a file cannot be written.
@@ -51,10 +52,10 @@ pub fn write(
     before: Option<&Side<'_>>,
     after: &Side<'_>,
     sources: &Sources<'_>,
-) -> anyhow::Result<Vec<PublishedFile>> {
-    let mut files = Vec::new();
+) -> anyhow::Result<(Vec<PublishedFile>, Vec<String>)> {
+    let (mut files, mut damaged) = (Vec::new(), Vec::new());
     if let Some(before) = before {
-        each_holder(before, after, sources, &mut |holder_no, changes| {
+        damaged = each_holder(before, after, sources, &mut |holder_no, changes| {
             if changes.is_empty() {
                 return Ok(()); // other bytes, equal values
             }
@@ -69,7 +70,7 @@ pub fn write(
     if files.is_empty() {
         files.push(create(root, "empty")?.finish()?);
     }
-    Ok(files)
+    Ok((files, damaged))
 }
 
 fn create(root: &Path, name: &str) -> anyhow::Result<TableFile> {

@@ -12,6 +12,7 @@ use crate::diff::differences::Sources;
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::{Snapshot, Snapshots};
 use crate::registry::Registry;
+use crate::resolve::OfNoUnit;
 use crate::resolve::prepare::Prepared;
 use crate::resolve::verdict::{Verdict, Why, months};
 use crate::resolve::{ResolveRequest, Workplace, effective_options, inputs_digest};
@@ -123,7 +124,8 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, sources: &Sources<'
     let runtime = tokio::runtime::Runtime::new()?;
     let reading = Registry::read(&engine, place.ledger, place.spec, &known, &rules, options.as_of);
     let registry = runtime.block_on(reading)?;
-    let prepared = Prepared::new(place, &known, &options, &registry, &snapshots);
+    let of_no_unit = OfNoUnit::new(&registry, place.spec, place.ledger)?;
+    let prepared = Prepared::new(place, &known, &options, &registry, &of_no_unit.findings, &snapshots);
     let facts_again = if stands.is_some() { 0 } else { prepared.facts_to_stack() };
     let mut plan = Plan {
         stands: stands.map(|snapshot| snapshot.manifest.id.clone()),

@@ -4,7 +4,8 @@
 //!   registry gives
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
 //! * `recipients` the writers of one holder, `holders` a unit's chunks holder by holder
-//! * `findings` what stacking found, `unregistered` its S08, `spool` the findings table, `files` the files table
+//! * `findings` what stacking found, `unregistered` its S08, `spool` the findings table
+//!   (`published_finding` its rows taken over), `files` the files table
 //! * `registry` the tables of insurers, unions and what municipalities have of their own
 //! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
 //! * `explain`, `dictionary`, `views` what explains the tables to people
@@ -20,6 +21,7 @@ pub mod files;
 pub mod findings;
 pub mod holders;
 mod named;
+pub mod published_finding;
 pub mod recipients;
 pub mod registry;
 pub mod snapshot;

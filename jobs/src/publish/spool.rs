@@ -4,15 +4,15 @@
 //! Promise: memory does not grow with the number of findings; what is about one sender's files stands in one
 //! file, so that a correction of one sender rewrites no other's.
 
+use super::published_finding::{PublishedColumns, PublishedRow};
 use super::table_file::{PublishedFile, TableFile, TableLayout};
 use crate::stack::cut::CHUNK_ROWS;
 use crate::stack::scan::{LedgerRuns, Run};
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Date32Builder, Int32Builder, Int64Array, Int64Builder,
-    RecordBatch, StringArray, StringBuilder,
+    ArrayRef, AsArray, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringArray, StringBuilder,
 };
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SessionState;
 use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
@@ -26,7 +26,7 @@ use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::tables::findings_schema;
-use tsumiage_schemas::{Code, Finding, Severity, Spec};
+use tsumiage_schemas::{Finding, Spec};
 
 const LAYOUT: TableLayout = TableLayout { sorted_by: &[], bloom: false };
 
@@ -326,94 +326,6 @@ impl Fixed {
 /// Without sender and rank, in the published schema.
 fn finished(batch: &RecordBatch) -> anyhow::Result<RecordBatch> {
     Ok(RecordBatch::try_new(findings_schema(), batch.columns()[OWN_COLUMNS..].to_vec())?)
-}
-
-/// A row of a published findings table. `None` is not set.
-pub struct PublishedRow<'a> {
-    /// Position of the record.
-    pub record_no: Option<i64>,
-    /// How often.
-    pub count: i64,
-    /// Movement date, days since 1970.
-    pub date: Option<i32>,
-    /// The texts in the order of the table.
-    texts: [Option<&'a str>; 10],
-}
-
-impl<'a> PublishedRow<'a> {
-    /// The file it is about.
-    pub fn file_id(&self) -> &'a str {
-        self.texts[0].unwrap_or_default()
-    }
-
-    /// Insurer number of its record.
-    pub fn insurer_no(&self) -> Option<&'a str> {
-        self.texts[3]
-    }
-
-    /// Insured number of its record: only recipients have one.
-    pub fn insured_no(&self) -> Option<&'a str> {
-        self.texts[4]
-    }
-
-    /// Its code.
-    pub fn code(&self) -> Option<Code> {
-        Code::parse(self.texts[6]?)
-    }
-
-    /// Its severity when it was published.
-    pub fn severity(&self) -> Option<Severity> {
-        self.texts[5]?.parse().ok()
-    }
-}
-
-struct PublishedColumns<'a> {
-    record_no: &'a Int64Array,
-    count: &'a Int64Array,
-    date: &'a Date32Array,
-    texts: [&'a StringArray; 10],
-}
-
-impl<'a> PublishedColumns<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<PublishedColumns<'a>, &'static str> {
-        const TEXTS: [&str; 10] = [
-            "file_id",
-            "file_name",
-            "sender_no",
-            "insurer_no",
-            "insured_no",
-            "severity",
-            "code",
-            "item",
-            "message_ja",
-            "message_en",
-        ];
-        const WRONG: &str = "a published findings file has other columns";
-        let mut texts = Vec::with_capacity(TEXTS.len());
-        for name in TEXTS {
-            texts.push(batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).ok_or(WRONG)?);
-        }
-        let number = |name: &str| {
-            batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>()).ok_or(WRONG)
-        };
-        let date = batch.column_by_name("movement_date").and_then(|c| c.as_primitive_opt::<Date32Type>());
-        Ok(PublishedColumns {
-            record_no: number("record_no")?,
-            count: number("count")?,
-            date: date.ok_or(WRONG)?,
-            texts: texts.try_into().map_err(|_| WRONG)?,
-        })
-    }
-
-    fn row(&self, at: usize) -> PublishedRow<'a> {
-        let number = |column: &Int64Array| column.is_valid(at).then(|| column.value(at));
-        PublishedRow {
-            record_no: number(self.record_no),
-            count: number(self.count).unwrap_or(1),
-            date: self.date.is_valid(at).then(|| self.date.value(at)),
-            texts: self.texts.map(|column| column.is_valid(at).then(|| column.value(at))),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Work<'_> {
         if let Some(base) = &self.prepared.base {
             let (inputs, verdicts) = (&self.prepared.inputs, &self.prepared.verdicts);
             let again = self.told.again().clone();
-            for (name, sender) in self.senders.iter().filter(|(name, _)| again.contains(*name)) {
+            for (name, sender) in self.prepared.senders.iter().filter(|(name, _)| again.contains(*name)) {
                 let standing = sender.units.iter().filter(|&&at| verdicts[at] == Verdict::Stands);
                 let insurers: std::collections::HashSet<&str> =
                     standing.flat_map(|&at| inputs[at].insurers.iter().map(String::as_str)).collect();
@@ -126,7 +126,7 @@ impl Work<'_> {
             tallies.insert(sender, tally);
         }
         for before in self.prepared.base.iter().flat_map(|base| &base.record.senders) {
-            if self.senders.contains_key(&before.sender) && !again.contains(&before.sender) {
+            if self.prepared.senders.contains_key(&before.sender) && !again.contains(&before.sender) {
                 tallies.insert(before.sender.clone(), before.findings.clone());
             }
         }
@@ -138,7 +138,7 @@ impl Work<'_> {
             digest: inputs.digest.clone(),
             findings: tallies.remove(name).unwrap_or_default(),
         };
-        Ok(self.senders.iter().map(record).collect())
+        Ok(self.prepared.senders.iter().map(record).collect())
     }
 
     /// The files, with what all units made of their records.

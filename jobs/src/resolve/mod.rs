@@ -14,7 +14,7 @@
 
 use crate::diff::{self, Side, differences::Sources};
 use crate::facts::KnownFiles;
-use crate::publish::snapshot::{Building, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots};
+use crate::publish::snapshot::{Building, CHANGES, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots};
 use crate::stack::Inheritance;
 use crate::stack::unit::EngineLimits;
 use sha2::{Digest, Sha256};
@@ -37,6 +37,8 @@ mod work;
 
 use record::Record;
 use work::Work;
+
+pub use told::OfNoUnit;
 
 /// What is to be resolved.
 #[derive(Clone, Debug)]
@@ -109,6 +111,8 @@ pub struct Resolved {
     pub is_new: bool,
     /// Figures; zero if nothing was done.
     pub stats: ResolveStats,
+    /// Files of the snapshot before that are damaged, so that `changes` does not tell what differs from them.
+    pub damaged: Vec<String>,
 }
 
 /// The options a request comes to, given what is known.
@@ -146,7 +150,7 @@ pub fn resolve(
     let published = snapshots.list()?;
     if let Some(standing) = published.iter().rev().find(|s| s.manifest.inputs_digest == inputs_digest) {
         let snapshot = standing.clone();
-        return Ok(Resolved { snapshot, is_new: false, stats: ResolveStats::default() });
+        return Ok(Resolved { snapshot, is_new: false, stats: ResolveStats::default(), damaged: Vec::new() });
     }
     let mut building = snapshots.begin()?;
     let mut work = Work::new(place, &known, &options, &published)?;
@@ -156,22 +160,23 @@ pub fn resolve(
     let since = snapshots.latest_id().filter(|_| request.becomes_latest);
     let since = since.and_then(|id| published.iter().find(|snapshot| snapshot.manifest.id == id));
     let sources = Sources { ledger: place.ledger, events: &events, spec: place.spec };
-    stats.changes = changes(&building, &mut manifest, &record, since, &sources)?;
+    let damaged = changes(&building, &mut manifest, &record, since, &sources)?;
+    stats.changes = manifest.tables.get(CHANGES).map_or(0, |table| table.rows);
     let before: Option<String> = published.last().map(|s| s.manifest.id.clone());
     let snapshot = snapshots.complete(building, manifest)?;
     stats.wall_seconds = begun.elapsed().as_secs_f64();
     let is_new = before.is_none_or(|id| id < snapshot.manifest.id);
-    Ok(Resolved { snapshot, is_new, stats })
+    Ok(Resolved { snapshot, is_new, stats, damaged })
 }
 
-/// Adds the table `changes` to a snapshot that is being made; gives its rows.
+/// Adds the table `changes` to a snapshot that is being made; gives the paths of files before that are damaged.
 fn changes(
     building: &Building,
     manifest: &mut SnapshotManifest,
     record: &Record,
     since: Option<&Snapshot>,
     sources: &Sources<'_>,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Vec<String>> {
     let earlier = since.map(|snapshot| Record::read(snapshot).unwrap_or_default());
     let before = since.zip(earlier.as_ref()).map(|(snapshot, record)| Side {
         path: &snapshot.path,
@@ -179,12 +184,11 @@ fn changes(
         record,
     });
     let after = Side { path: &building.path, manifest, record };
-    let files = diff::table::write(&building.path, before.as_ref(), &after, sources)?;
-    let rows = files.iter().map(|file| file.rows).sum();
+    let (files, damaged) = diff::table::write(&building.path, before.as_ref(), &after, sources)?;
     manifest.tables.extend(finish::tables(&files));
     manifest.files.extend(files);
     manifest.changes_since = since.map(|snapshot| snapshot.manifest.id.clone());
-    Ok(rows)
+    Ok(damaged)
 }
 
 /// Refuses layouts that do not fit the facts: masks and columns of facts follow the items' order.

@@ -4,17 +4,18 @@
 use super::Workplace;
 use super::base::{Base, damaged, files_of_unit};
 use super::inputs::{FileInputs, UnitInputs, of_units};
-use super::record::{FileCount, UnitOutcome, UnitRecord};
-use super::senders::SenderInputs;
+use super::record::{FileCount, SenderRecord, UnitOutcome, UnitRecord};
+use super::senders::{SenderInputs, of_senders};
 use super::verdict::{Basis, Verdict, Why, is_most, months, verdict};
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::{Snapshot, SnapshotOptions};
 use crate::publish::spool::findings_path;
+use crate::publish::table_file::PublishedFile;
 use crate::registry::Registry;
 use crate::stack::unit::{Unit, units};
 use rayon::prelude::*;
-use std::collections::HashMap;
-use tsumiage_pipeline::tally::Tally;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tsumiage_schemas::Finding;
 
 /// What is to be done.
 pub struct Prepared {
@@ -28,20 +29,27 @@ pub struct Prepared {
     pub base: Option<Base>,
     /// What is to be done with each unit.
     pub verdicts: Vec<Verdict>,
+    /// All senders with what bears on the findings about their files.
+    pub senders: BTreeMap<String, SenderInputs>,
+    /// Senders whose findings are made again.
+    pub senders_again: BTreeSet<String>,
 }
 
 impl Prepared {
-    /// Looks at everything there is; `snapshots` from old to new.
+    /// Looks at everything there is; `of_no_unit` are the findings that come from no unit, with their file's
+    /// number, `snapshots` go from old to new.
     pub fn new(
         place: &Workplace<'_>,
         known: &KnownFiles<'_>,
         options: &SnapshotOptions,
         registry: &Registry,
+        of_no_unit: &[(i32, Finding)],
         snapshots: &[Snapshot],
     ) -> Prepared {
         let units = units(place.ledger, registry.memberships());
         let files = FileInputs::new(known);
         let inputs = of_units(&units, place.ledger, known, &files, registry);
+        let senders = of_senders(known, &files, &inputs, months(options), of_no_unit);
         let basis = Basis { rules: Basis::RULES, layouts: place.layouts, options };
         let (base, verdicts) = match Base::choose(snapshots, &basis) {
             Err(why) => (None, vec![Verdict::Again(why); units.len()]),
@@ -55,7 +63,9 @@ impl Prepared {
                 (Some(base), verdicts)
             }
         };
-        let mut prepared = Prepared { units, inputs, files, base, verdicts };
+        let senders_again = senders.keys().cloned().collect();
+        let mut prepared = Prepared { units, inputs, files, base, verdicts, senders, senders_again };
+        prepared.findings_that_stand();
         prepared.all_if_most();
         prepared
     }
@@ -84,19 +94,39 @@ impl Prepared {
         UnitOutcome { counts, ..unit.outcome.clone() }
     }
 
-    /// Whether the base's findings about a sender's files stand.
-    pub fn findings_stand(&self, name: &str, sender: &SenderInputs) -> bool {
-        let Some(base) = &self.base else { return false };
-        let before = base.record.senders.iter().find(|before| before.sender == name);
-        let Some(before) = before.filter(|b| b.digest.is_some() && b.digest == sender.digest) else {
-            return false;
-        };
-        if before.findings == Tally::default() {
-            return true;
+    /// Finds whose findings stand. Units cannot stand whose findings are lost with a damaged file.
+    fn findings_that_stand(&mut self) {
+        let Some(base) = &self.base else { return };
+        let before: HashMap<&str, &SenderRecord> =
+            base.record.senders.iter().map(|sender| (sender.sender.as_str(), sender)).collect();
+        let files = base.files();
+        let lost: Vec<(&String, Option<&PublishedFile>)> = self
+            .senders
+            .par_iter()
+            .map(|(name, _)| {
+                let file = files.get(findings_path(name).as_str()).copied();
+                (name, file.filter(|file| damaged(&base.snapshot, &[file]).is_some()))
+            })
+            .collect();
+        for (name, lost) in lost {
+            let sender = &self.senders[name];
+            let known = before.get(name.as_str());
+            let same = known.is_some_and(|before| before.digest.is_some() && before.digest == sender.digest);
+            match lost {
+                None if same => {
+                    self.senders_again.remove(name);
+                }
+                None => {}
+                Some(file) => {
+                    for &at in &sender.units {
+                        if self.verdicts[at] == Verdict::Stands {
+                            self.verdicts[at] =
+                                Verdict::Again(vec![Why::Damaged { path: file.path.clone() }]);
+                        }
+                    }
+                }
+            }
         }
-        let path = findings_path(name);
-        let file = base.snapshot.manifest.files.iter().find(|file| file.path == path);
-        file.is_some_and(|file| damaged(&base.snapshot, &[file]).is_none())
     }
 
     fn all_if_most(&mut self) {

@@ -36,7 +36,7 @@ pub(super) struct Told<'a> {
 }
 
 /// What is found of no unit: the registry's findings with their file's number, and what they make of counts.
-pub(super) struct OfNoUnit {
+pub struct OfNoUnit {
     /// The findings.
     pub findings: Vec<(i32, Finding)>,
     /// Refused and warned records by file number.
@@ -45,6 +45,9 @@ pub(super) struct OfNoUnit {
 
 impl OfNoUnit {
     /// Those of a registry.
+    ///
+    /// # Errors
+    /// The registry's rows are not stacked ones.
     pub fn new(registry: &Registry, spec: &Spec, ledger: &Ledger) -> anyhow::Result<OfNoUnit> {
         let mut found = OfNoUnit { findings: Vec::new(), counts: no_counts(ledger) };
         for stacked in registry.tables() {

@@ -3,7 +3,6 @@
 use super::base::{Base, files_of_unit, take_over};
 use super::prepare::Prepared;
 use super::record::UnitOutcome;
-use super::senders::{SenderInputs, of_senders};
 use super::told::{OfNoUnit, Told};
 use super::verdict::Verdict;
 use super::{Progress, ResolveRequest, ResolveStats, Workplace};
@@ -23,7 +22,7 @@ use arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use futures::StreamExt;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -44,7 +43,6 @@ pub(super) struct Work<'a> {
     pub(super) registry: Arc<Registry>,
     pub(super) prepared: Prepared,
     pub(super) of_no_unit: OfNoUnit,
-    pub(super) senders: BTreeMap<String, SenderInputs>,
     pub(super) told: Told<'a>,
     pub(super) history_schema: arrow::datatypes::SchemaRef,
     pub(super) month_schema: arrow::datatypes::SchemaRef,
@@ -80,11 +78,9 @@ impl<'a> Work<'a> {
         let rules = known.rules(place.spec, options.inheritance);
         let reading = Registry::read(&engine, place.ledger, place.spec, known, &rules, options.as_of);
         let registry = Arc::new(runtime.block_on(reading)?);
-        let prepared = Prepared::new(place, known, options, &registry, snapshots);
         let of_no_unit = OfNoUnit::new(&registry, place.spec, place.ledger)?;
-        let senders = of_senders(known, &prepared.files, &prepared.inputs, range, &of_no_unit.findings);
-        let again = senders.iter().filter(|(name, sender)| !prepared.findings_stand(name, sender));
-        let again: BTreeSet<String> = again.map(|(name, _)| name.clone()).collect();
+        let prepared = Prepared::new(place, known, options, &registry, &of_no_unit.findings, snapshots);
+        let again = prepared.senders_again.clone();
         Ok(Work {
             place,
             known,
@@ -97,7 +93,6 @@ impl<'a> Work<'a> {
             outcomes: vec![UnitOutcome::default(); prepared.units.len()],
             prepared,
             of_no_unit,
-            senders,
             told: Told::new(temp, place.spec, known, place.ledger, again)?,
             history_schema: recipient_history_schema(place.spec),
             month_schema: recipient_month_schema(place.spec),
@@ -121,7 +116,7 @@ impl<'a> Work<'a> {
             }
         }
         let stands = |name: &&String| !self.told.is_again(name);
-        let findings = self.senders.keys().filter(stands).map(|name| findings_path(name));
+        let findings = self.prepared.senders.keys().filter(stands).map(|name| findings_path(name));
         standing.extend(findings.filter_map(|path| files.get(path.as_str()).copied()));
         standing.par_chunks(64).try_for_each(|part| take_over(&base.snapshot, &building.path, part))?;
         building.taken_over = standing.iter().map(|file| file.path.clone()).collect();

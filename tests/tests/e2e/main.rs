@@ -3,6 +3,7 @@
 // A test may fail loudly, its helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod codes;
 mod error_lists;
 mod events;

@@ -143,6 +143,13 @@ impl Place {
         path
     }
 
+    /// Publishes these months from now on.
+    pub fn set_months(&self, months: &str) {
+        let path = self.path("data/settings.toml");
+        let settings = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("months = \"{months}\"\n{settings}")).unwrap();
+    }
+
     /// Changes the profile in the settings.
     pub fn set_profile(&self, profile: &str) {
         let path = self.path("data/settings.toml");
