@@ -254,7 +254,11 @@ mod tests {
     fn a_value_is_put_in_whole_or_in_parts() {
         assert_eq!(with_value("{2} of {1}; {value}", "a,b"), "b of a; a,b");
         assert_eq!(with_value("record {value}", "2,\"{1}\""), "record 2,\"{1}\"", "a value as sent");
-        assert_eq!(with_value("{1}: {3} {", "a,b,c, {1}{value}"), "a: c, {1}{value} {", "the last part is the rest");
+        assert_eq!(
+            with_value("{1}: {3} {", "a,b,c, {1}{value}"),
+            "a: c, {1}{value} {",
+            "the last part is the rest"
+        );
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //!   registry gives
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
 //! * `recipients` the writers of one holder, `holders` a unit's chunks holder by holder
-//! * `findings` the findings table, `unregistered` its S08, `files` the files table
+//! * `findings` the findings table, `unregistered` its S08, `withdrawn` its F11, `files` the files table
 //! * `registry` the tables of insurers, unions and what municipalities have of their own
-//! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
+//! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified; `gc` which may go, and how
 //! * `explain`, `dictionary`, `views` what explains the tables to people
 //!
 //! Promise: a snapshot appears whole or not at all, is never changed, and its Parquet files are a function
@@ -18,6 +18,7 @@ pub mod digest;
 pub mod explain;
 pub mod files;
 pub mod findings;
+pub mod gc;
 pub mod holders;
 mod named;
 pub mod recipients;
@@ -28,3 +29,4 @@ pub mod tables;
 pub mod unregistered;
 pub mod verify;
 pub mod views;
+pub mod withdrawn;

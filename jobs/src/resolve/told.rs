@@ -3,6 +3,7 @@
 use crate::facts::KnownFiles;
 use crate::publish::findings::{FileCounts, Spool, count_by_file, stacking_findings, warned_rows};
 use crate::publish::unregistered::Unregistered;
+use crate::publish::withdrawn;
 use crate::registry::Registry;
 use crate::stack::gather::file_seqs;
 use arrow::array::RecordBatch;
@@ -71,7 +72,7 @@ impl<'a> Told<'a> {
     }
 
     /// Findings that do not come with recipients' rows: the registry's, those of holders without an insurer
-    /// record, and the reader's.
+    /// record, those of what is withdrawn, and the reader's.
     pub fn others(&mut self, registry: &Registry, ledger: &Ledger) -> anyhow::Result<()> {
         for stacked in registry.tables() {
             let mut findings = stacking_findings(&stacked.rows, &[], self.spec, &registry.details())?;
@@ -85,6 +86,9 @@ impl<'a> Told<'a> {
             if newly_warned && finding.severity == Severity::Warning {
                 self.counts[seq as usize].warned += 1;
             }
+        }
+        for (seq, finding) in withdrawn::findings(&self.known.withdrawn, self.spec) {
+            self.one(seq, &finding)?;
         }
         for path in ledger.findings_paths() {
             let mut failed = Ok(());

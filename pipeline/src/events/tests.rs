@@ -37,10 +37,7 @@ fn withdrawals_hold_from_their_processing_month_on() {
     assert_eq!(all.records("a").count(), 0, "the whole file is withdrawn");
     assert_eq!(all.files().collect::<Vec<_>>(), ["a", "b"]);
     let number = |file_id: &str, record_no| withdrawal(&events, file_id, record_no).map(|e| e.number);
-    assert_eq!(
-        [number("a", Some(3)), number("a", Some(4)), number("a", None)],
-        [Some(1), Some(4), Some(4)]
-    );
+    assert_eq!([number("a", Some(3)), number("a", Some(4)), number("a", None)], [Some(1), Some(4), Some(4)]);
     assert_eq!([number("b", Some(9)), number("c", None)], [Some(3), None]);
 }
 
@@ -48,8 +45,7 @@ fn withdrawals_hold_from_their_processing_month_on() {
 fn closing_closes_earlier_months_too_and_remembers_what_stood_rejected() {
     let none = Closings::of(&[withdraw(1, "a", None, "2026-08")]);
     assert!(none.through.is_none() && !none.closed(month("2000-01")));
-    let events =
-        [close(1, "2026-08", &["x"]), close(2, "2026-06", &[]), close(3, "2026-09", &["x", "y"])];
+    let events = [close(1, "2026-08", &["x"]), close(2, "2026-06", &[]), close(3, "2026-09", &["x", "y"])];
     let closings = Closings::of(&events);
     assert_eq!(closings.through, Some(month("2026-09")));
     assert!(closings.closed(month("2026-07")) && closings.closed(month("2026-09")));
@@ -143,7 +139,9 @@ fn a_reopening_is_kept_with_its_reason_and_an_unknown_kind_is_refused() {
     let kept = keep(data.path(), &[], What::Reopen, month("2026-05"), on, reason).unwrap();
     let path = folder(data.path()).join("00000001-reopen.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    for says in ["\"kind\": \"reopen\"", "\"processing_month\": \"2026-05\"", "\"reason\": \"遅延分の取込み\""] {
+    for says in
+        ["\"kind\": \"reopen\"", "\"processing_month\": \"2026-05\"", "\"reason\": \"遅延分の取込み\""]
+    {
         assert!(text.contains(says), "{text}");
     }
     assert_eq!(read(data.path()).unwrap(), [kept]);

@@ -43,8 +43,8 @@ pub fn decide(known: Option<&FileEntry>, now: &Circumstances<'_>) -> Decision {
         entry.arrival.closed_through.is_some_and(|through| month <= through)
             || now.closings.rejected_files.contains_key(&entry.arrival.file_id)
     };
-    let reopened = entry.wrong_time
-        && entry.processing_month.is_some_and(|m| was_closed(m) && !now.closings.closed(m));
+    let reopened =
+        entry.wrong_time && entry.processing_month.is_some_and(|m| was_closed(m) && !now.closings.closed(m));
     if entry.file_rejected && (other_layouts || reopened || now.recheck) {
         Decision::CheckAgain
     } else if !entry.file_rejected && other_layouts && (now.recheck || entry.one_off) {

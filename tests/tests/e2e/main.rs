@@ -3,10 +3,12 @@
 // A test may fail loudly, its helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod closings;
 mod codes;
 mod error_lists;
 mod events;
 mod exchange_ids;
+mod gc;
 mod golden;
 mod kafka_broker;
 mod layouts;
@@ -21,3 +23,4 @@ mod samples;
 mod status;
 mod support;
 mod timeline;
+mod withdrawn;
