@@ -119,6 +119,51 @@ fn a_reopening_opens_its_month_and_all_later_ones_until_they_are_closed_again() 
     assert_eq!(Closings::of(&[reopen(1, "2026-05")]), Closings::default(), "nothing was closed");
 }
 
+/// Random closings and reopenings, against what the rules say of every month and file one by one.
+#[test]
+fn closings_are_what_the_rules_say_of_every_month() {
+    let mut state: u32 = 1;
+    let mut random = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let of = |number: u32| Month(month("2026-01").0 + number as i32);
+    let (mut reopened, mut frozen) = (0, 0);
+    for _ in 0..300 {
+        let mut events: Vec<Event> = Vec::new();
+        for number in 1..=6 {
+            let (month, rejected) = (of(random(6)).to_string(), ["a", "b"][random(2) as usize]);
+            let rejected: &[&str] = if random(2) == 0 { &[rejected] } else { &[] };
+            let closes = random(2) == 0;
+            events.push(if closes { close(number, &month, rejected) } else { reopen(number, &month) });
+        }
+        let closings = Closings::of(&events);
+        let touches = |event: &&Event, month: Month| match event.what {
+            What::Close { .. } => month <= event.processing_month,
+            _ => month >= event.processing_month,
+        };
+        for month in (0..6).map(of) {
+            let last = events.iter().rfind(|event| touches(event, month));
+            let closed = last.is_some_and(|event| event.what != What::Reopen);
+            // A reopening of what was not closed never happens; it would open nothing.
+            assert_eq!(closings.closed(month), closed, "{month} {events:?}");
+            reopened += usize::from(!closed && last.is_some());
+            for file_id in ["a", "b"] {
+                let names = |event: &Event| matches!(&event.what, What::Close { rejected_files } if rejected_files.iter().any(|id| id == file_id));
+                let named = events.iter().rposition(|event| names(event) && month <= event.processing_month);
+                let since = |at: usize| {
+                    events[at..].iter().any(|event| event.what == What::Reopen && touches(&event, month))
+                };
+                let froze = named.is_some_and(|at| !since(at));
+                assert_eq!(closings.froze(file_id, Some(month)), froze, "{file_id} {month} {events:?}");
+                assert!(!froze || closed);
+                frozen += usize::from(froze);
+            }
+        }
+    }
+    assert!(reopened > 300 && frozen > 300, "{reopened} {frozen}");
+}
+
 #[test]
 fn a_withdrawal_after_a_reopening_may_reach_into_the_month_that_is_open_again() {
     let after = |on: &str, events: &[Event]| {

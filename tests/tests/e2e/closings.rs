@@ -185,6 +185,23 @@ fn people_of(
 }
 
 #[test]
+fn closing_again_takes_in_first_what_came_too_late() {
+    let place = Place::new();
+    place.two_months();
+    place.snapshot(&["close", "2026-06", "--on", "2026-07-01"]);
+    let late = place.file("late.csv", "2026-06", &[("60", "20260605", "1", "12")]);
+    assert_eq!(place.run(&["ingest", "--on", "2026-07-02", &late]).0, 2, "F08");
+    let (_, out, _) = place.run(&["reopen", "2026-06", "--reason", "遅延分", "--on", "2026-07-03", "--json"]);
+    let told = json!({
+        "event": "reopened", "month": "2026-06", "closed_through": "2026-05", "on": "2026-07-03", "reason": "遅延分",
+        "files_to_check": 1,
+    });
+    assert_eq!(events_of(&out), [told]);
+    let new = place.snapshot(&["close", "2026-06", "--on", "2026-07-03"]);
+    assert_eq!(place.people(&new), ["10", "20", "30", "60"]);
+}
+
+#[test]
 fn a_withdrawal_counts_in_a_month_that_is_open_again_if_it_is_dated_so() {
     let place = Place::new();
     place.two_months();
