@@ -5,9 +5,9 @@ use crate::stack::unit::LeftOut;
 use crate::stack::{FileOrder, Inheritance, StackRules};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tsumiage_pipeline::events::{Event, Withdrawals};
+use tsumiage_pipeline::events::{Event, What, Withdrawals};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger};
-use tsumiage_schemas::{Code, Month, MonthRange, Severity, Spec};
+use tsumiage_schemas::{Code, Day, Month, MonthRange, Severity, Spec};
 
 /// At most so many months are published by default (contract, `--months`).
 const DEFAULT_MONTHS: i32 = 36;
@@ -27,13 +27,22 @@ pub struct KnownFiles<'a> {
     pub left_out: LeftOut,
 }
 
-/// A withdrawn file, or with its position a withdrawn record.
+/// A withdrawn file, or with its position a withdrawn record, and by which event it was.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Withdrawn {
+    /// Number of the file in the ledger.
+    #[serde(skip)]
+    pub seq: i32,
     /// The file.
     pub file_id: String,
     /// Position of the record; `None` = the whole file.
     pub record_no: Option<i64>,
+    /// The day it was said.
+    pub on: Day,
+    /// Known from this processing month on.
+    pub processing_month: Month,
+    /// Why, as it can be shown.
+    pub reason: String,
 }
 
 impl<'a> KnownFiles<'a> {
@@ -59,7 +68,8 @@ impl<'a> KnownFiles<'a> {
                 file_ids[seq].clone_from(&file.arrival.file_id);
             }
         }
-        let (withdrawn, left_out) = left_out(&files, ledger.superseded(), &Withdrawals::of(events, as_of));
+        let left_out = left_out(&files, ledger.superseded(), &Withdrawals::of(events, as_of));
+        let withdrawn = withdrawn(&files, events, as_of);
         KnownFiles { files, orders, file_ids, withdrawn, left_out }
     }
 
@@ -101,28 +111,39 @@ impl<'a> KnownFiles<'a> {
     }
 }
 
-/// What of these files is withdrawn, and with the entries that were replaced all that does not count.
-fn left_out(
-    files: &[&FileEntry],
-    superseded: &[i32],
-    withdrawals: &Withdrawals,
-) -> (Vec<Withdrawn>, LeftOut) {
-    let mut withdrawn = Vec::new();
+/// What of these files is withdrawn, in their order, whole files before their records; each by its first event.
+fn withdrawn(files: &[&FileEntry], events: &[Event], as_of: Option<Month>) -> Vec<Withdrawn> {
+    let places: BTreeMap<&str, usize> =
+        files.iter().enumerate().map(|(at, file)| (file.arrival.file_id.as_str(), at)).collect();
+    let mut found: BTreeMap<(usize, Option<i64>), Withdrawn> = BTreeMap::new();
+    for event in events.iter().filter(|event| as_of.is_none_or(|last| event.processing_month <= last)) {
+        let What::Withdraw { file_id, record_no } = &event.what else { continue };
+        let Some(&at) = places.get(file_id.as_str()) else { continue };
+        found.entry((at, *record_no)).or_insert_with(|| Withdrawn {
+            seq: files[at].seq,
+            file_id: file_id.clone(),
+            record_no: *record_no,
+            on: event.on,
+            processing_month: event.processing_month,
+            reason: event.reason_shown(),
+        });
+    }
+    found.into_values().collect()
+}
+
+/// What of these files does not count: what is withdrawn, and the entries that were replaced.
+fn left_out(files: &[&FileEntry], superseded: &[i32], withdrawals: &Withdrawals) -> LeftOut {
     let mut left_out = LeftOut { files: superseded.iter().copied().collect(), ..LeftOut::default() };
     for file in files {
         let file_id = &file.arrival.file_id;
         if withdrawals.file(file_id) {
             left_out.files.insert(file.seq);
-            withdrawn.push(Withdrawn { file_id: file_id.clone(), record_no: None });
         }
-        for record_no in withdrawals.records(file_id) {
-            left_out.records.insert((file.seq, record_no));
-            withdrawn.push(Withdrawn { file_id: file_id.clone(), record_no: Some(record_no) });
-        }
+        left_out.records.extend(withdrawals.records(file_id).map(|record_no| (file.seq, record_no)));
     }
-    (withdrawn, left_out)
+    left_out
 }
 
-fn key(file: &FileEntry) -> (Option<Month>, tsumiage_schemas::Day, &str, &str) {
+fn key(file: &FileEntry) -> (Option<Month>, Day, &str, &str) {
     file.arrival.order(file.processing_month)
 }

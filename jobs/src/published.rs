@@ -1,4 +1,5 @@
-//! Reading a published snapshot back: its tables as DataFusion tables, its files' standings, who is whose member.
+//! Reading a published snapshot back: its tables as DataFusion tables, its files' standings, how much it holds, who is
+//! whose member.
 
 use crate::publish::explain::table_infos;
 use crate::publish::snapshot::Snapshot;
@@ -7,6 +8,7 @@ use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 use tsumiage_pipeline::disk::{DiskError, io};
 use tsumiage_schemas::{Day, Spec};
 use url::Url;
+
+/// The table of files.
+const FILES: &str = "files/files.parquet";
 
 /// How a file stands by the `files` table of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +45,8 @@ impl Standing {
 /// The table cannot be read.
 pub fn file_standings(snapshot: &Snapshot) -> Result<BTreeMap<String, Standing>, DiskError> {
     let mut standings = BTreeMap::new();
-    each_batch(&snapshot.path.join("files/files.parquet"), |column, rows| {
+    let columns = ["file_id", "rejected", "warned", "status"];
+    each_batch(&snapshot.path.join(FILES), &columns, |column, rows| {
         let (ids, status) = (column("file_id")?.as_string::<i32>(), column("status")?.as_string::<i32>());
         let rejected = column("rejected")?.as_primitive::<Int64Type>();
         let warned = column("warned")?.as_primitive::<Int64Type>();
@@ -52,6 +58,56 @@ pub fn file_standings(snapshot: &Snapshot) -> Result<BTreeMap<String, Standing>,
         Ok(())
     })?;
     Ok(standings)
+}
+
+/// How much a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Files it knows.
+    pub files: u64,
+    /// Records in them.
+    pub records: i64,
+    /// Of these accepted by reader and stacking.
+    pub accepted: i64,
+    /// Rejected by either.
+    pub rejected: i64,
+    /// People with a live record.
+    pub recipients: u64,
+}
+
+/// Counts what a snapshot holds; only one batch of it is in memory.
+///
+/// # Errors
+/// A table cannot be read.
+pub fn holds(snapshot: &Snapshot) -> Result<Holds, DiskError> {
+    let mut holds = Holds::default();
+    let columns = ["records", "accepted", "rejected"];
+    each_batch(&snapshot.path.join(FILES), &columns, |column, rows| {
+        let sum = |name: &str| {
+            let numbers = column(name)?.as_primitive::<Int64Type>();
+            Ok::<i64, DiskError>(numbers.values().iter().sum())
+        };
+        holds.files += rows as u64;
+        holds.records += sum("records")?;
+        holds.accepted += sum("accepted")?;
+        holds.rejected += sum("rejected")?;
+        Ok(())
+    })?;
+    // A holder's people are all in one file, by number.
+    for file in snapshot.manifest.files.iter().filter(|file| file.path.starts_with("recipient_history/")) {
+        let mut before: Option<String> = None;
+        each_batch(&snapshot.path.join(&file.path), &["insured_no"], |column, rows| {
+            let insured = column("insured_no")?.as_string::<i32>();
+            for row in (0..rows).map(|row| insured.value(row)) {
+                if before.as_deref() != Some(row) {
+                    holds.recipients += 1;
+                    before = Some(row.to_owned());
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(holds)
 }
 
 /// A row of the `memberships` table.
@@ -73,7 +129,8 @@ pub struct Membership {
 /// The table cannot be read.
 pub fn memberships(snapshot: &Snapshot) -> Result<Vec<Membership>, DiskError> {
     let mut found = Vec::new();
-    each_batch(&snapshot.path.join("memberships/memberships.parquet"), |column, rows| {
+    let columns = ["union_no", "member_no", "valid_from", "valid_to"];
+    each_batch(&snapshot.path.join("memberships/memberships.parquet"), &columns, |column, rows| {
         let text = |name: &str| Ok::<_, DiskError>(column(name)?.as_string::<i32>());
         let day = |name: &str| Ok::<_, DiskError>(column(name)?.as_primitive::<Date32Type>());
         let (union_no, member_no) = (text("union_no")?, text("member_no")?);
@@ -92,16 +149,17 @@ pub fn memberships(snapshot: &Snapshot) -> Result<Vec<Membership>, DiskError> {
 /// A column of a batch by name.
 type Columns<'a> = dyn Fn(&str) -> Result<&'a ArrayRef, DiskError> + 'a;
 
-/// Hands the batches of a table's file to `read`, with their numbers of rows.
+/// Hands the batches of these columns of a table's file to `read`, with their numbers of rows.
 fn each_batch(
     path: &Path,
+    columns: &[&str],
     mut read: impl FnMut(&Columns<'_>, usize) -> Result<(), DiskError>,
 ) -> Result<(), DiskError> {
     let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
     let file = File::open(path).map_err(io(path))?;
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(|e| invalid(&e))?;
-    for batch in reader {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
+    let read_columns = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    for batch in builder.with_projection(read_columns).build().map_err(|e| invalid(&e))? {
         let batch = batch.map_err(|e| invalid(&e))?;
         let no_column = |name: &str| invalid(&format!("has no column {name}"));
         read(&|name| batch.column_by_name(name).ok_or_else(|| no_column(name)), batch.num_rows())?;

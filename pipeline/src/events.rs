@@ -1,8 +1,20 @@
-//! Events that are no files: withdrawals and closings, kept in the archive as `events/00000001-withdraw.json`,
-//! `events/00000002-close.json` and so on (contract, "The data folder").
+//! Events that are no files: withdrawals, closings and reopenings, kept in the archive as
+//! `events/00000001-withdraw.json`, `events/00000002-close.json`, `events/00000003-reopen.json` and so on (contract,
+//! "The data folder").
 //!
 //! Promise: an event appears whole or not at all, is never changed and never removed; what holds is a pure
-//! function of the events in the order of their numbers.
+//! function of the events in the order of their numbers. An event of a kind that is not known is an error: a program
+//! that skipped it would answer wrong.
+//!
+//! * `closings` which months are closed, `reason` what may stand in the user's words
+
+mod closings;
+pub mod reason;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may fail loudly
+mod tests;
+
+pub use closings::{Closings, month_of_withdrawal};
 
 use crate::disk::{self, DiskError, io};
 use serde::{Deserialize, Serialize};
@@ -18,7 +30,8 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
-    /// A withdrawal: known from this processing month on. A closing: this month and all earlier ones.
+    /// A withdrawal: known from this processing month on. A closing: this month and all earlier ones. A
+    /// reopening: this month and all later ones.
     pub processing_month: Month,
     /// The day it was said, in Japan.
     pub on: Day,
@@ -46,6 +59,8 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rejected_files: Vec<String>,
     },
+    /// A processing month and all later ones are open again; earlier ones stay closed.
+    Reopen,
 }
 
 impl What {
@@ -53,7 +68,15 @@ impl What {
         match self {
             What::Withdraw { .. } => "withdraw",
             What::Close { .. } => "close",
+            What::Reopen => "reopen",
         }
+    }
+}
+
+impl Event {
+    /// The reason as it can be shown anywhere; empty if there is none.
+    pub fn reason_shown(&self) -> String {
+        self.reason.as_deref().map(reason::shown).unwrap_or_default()
     }
 }
 
@@ -101,46 +124,8 @@ pub fn withdrawal<'a>(events: &'a [Event], file_id: &str, record_no: Option<i64>
         What::Withdraw { file_id: id, record_no: what } => {
             id == file_id && (what.is_none() || *what == record_no)
         }
-        What::Close { .. } => false,
+        What::Close { .. } | What::Reopen => false,
     })
-}
-
-/// Which processing months are closed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closings {
-    /// Newest closed month.
-    pub through: Option<Month>,
-    /// Files that stood rejected when their month was closed, with the newest month closed then.
-    pub rejected_files: BTreeMap<String, Month>,
-}
-
-impl Closings {
-    /// The closings there are.
-    pub fn of(events: &[Event]) -> Closings {
-        let mut closings = Closings::default();
-        for event in events {
-            if let What::Close { rejected_files } = &event.what {
-                closings.through = closings.through.max(Some(event.processing_month));
-                for file_id in rejected_files {
-                    let newest =
-                        closings.rejected_files.entry(file_id.clone()).or_insert(event.processing_month);
-                    *newest = (*newest).max(event.processing_month);
-                }
-            }
-        }
-        closings
-    }
-
-    /// Whether a month is closed.
-    pub fn closed(&self, month: Month) -> bool {
-        self.through.is_some_and(|through| month <= through)
-    }
-}
-
-/// The processing month of a withdrawal made on a day: that day's, or the first one that is not closed,
-/// so that what was known as of a closed month does not change.
-pub fn month_of_withdrawal(on: Day, closings: &Closings) -> Month {
-    closings.through.map_or(on.month(), |through| on.month().max(through.next()))
 }
 
 fn folder(data: &Path) -> PathBuf {
@@ -211,102 +196,4 @@ pub fn keep(
 
 fn is_part(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".part-"))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)] // a test may fail loudly
-mod tests {
-    use super::*;
-
-    fn month(text: &str) -> Month {
-        text.parse().unwrap()
-    }
-
-    fn event(number: u64, what: What, processing_month: &str) -> Event {
-        let (processing_month, on) = (month(processing_month), "2026-08-03".parse().unwrap());
-        Event { number, what, processing_month, on, reason: None }
-    }
-
-    fn withdraw(number: u64, file_id: &str, record_no: Option<i64>, month: &str) -> Event {
-        event(number, What::Withdraw { file_id: file_id.to_owned(), record_no }, month)
-    }
-
-    fn close(number: u64, month: &str, rejected: &[&str]) -> Event {
-        let rejected_files = rejected.iter().map(|id| (*id).to_owned()).collect();
-        event(number, What::Close { rejected_files }, month)
-    }
-
-    #[test]
-    fn withdrawals_hold_from_their_processing_month_on() {
-        let events = [
-            withdraw(1, "a", Some(3), "2026-08"),
-            close(2, "2026-08", &[]),
-            withdraw(3, "b", None, "2026-09"),
-            withdraw(4, "a", None, "2026-10"),
-        ];
-        let as_of = |text: &str| Withdrawals::of(&events, Some(month(text)));
-        assert_eq!(as_of("2026-07"), Withdrawals::default());
-        let august = as_of("2026-08");
-        assert_eq!(august.records("a").collect::<Vec<_>>(), [3]);
-        assert!(august.holds("a", Some(3)) && !august.holds("a", Some(4)) && !august.holds("a", None));
-        assert!(!august.file("b") && as_of("2026-09").file("b"));
-        let all = Withdrawals::of(&events, None);
-        assert!(all.file("a") && all.holds("a", Some(99)) && all.holds("b", None));
-        assert_eq!(all.records("a").count(), 0, "the whole file is withdrawn");
-        assert_eq!(all.files().collect::<Vec<_>>(), ["a", "b"]);
-        let number = |file_id: &str, record_no| withdrawal(&events, file_id, record_no).map(|e| e.number);
-        assert_eq!(
-            [number("a", Some(3)), number("a", Some(4)), number("a", None)],
-            [Some(1), Some(4), Some(4)]
-        );
-        assert_eq!([number("b", Some(9)), number("c", None)], [Some(3), None]);
-    }
-
-    #[test]
-    fn closing_closes_earlier_months_too_and_remembers_what_stood_rejected() {
-        let none = Closings::of(&[withdraw(1, "a", None, "2026-08")]);
-        assert!(none.through.is_none() && !none.closed(month("2000-01")));
-        let events =
-            [close(1, "2026-08", &["x"]), close(2, "2026-06", &[]), close(3, "2026-09", &["x", "y"])];
-        let closings = Closings::of(&events);
-        assert_eq!(closings.through, Some(month("2026-09")));
-        assert!(closings.closed(month("2026-07")) && closings.closed(month("2026-09")));
-        assert!(!closings.closed(month("2026-10")));
-        assert_eq!(closings.rejected_files["x"], month("2026-09"));
-        assert_eq!(closings.rejected_files["y"], month("2026-09"));
-    }
-
-    #[test]
-    fn a_withdrawal_never_reaches_into_a_closed_month() {
-        let on = "2026-08-03".parse().unwrap();
-        let after = |events: &[Event]| month_of_withdrawal(on, &Closings::of(events)).to_string();
-        assert_eq!(after(&[]), "2026-08");
-        assert_eq!(after(&[close(1, "2026-07", &[])]), "2026-08");
-        assert_eq!(after(&[close(1, "2026-08", &[])]), "2026-09");
-        assert_eq!(after(&[close(1, "2026-11", &[])]), "2026-12");
-    }
-
-    #[test]
-    fn events_are_kept_whole_in_order_and_for_ever() {
-        let data = tempfile::tempdir().unwrap();
-        assert!(read(data.path()).unwrap().is_empty());
-        let what = || What::Withdraw { file_id: "a".to_owned(), record_no: Some(2) };
-        let (august, on) = (month("2026-08"), "2026-08-03".parse().unwrap());
-        let reason = || Some("二重送付".to_owned());
-        let first = keep(data.path(), &[], what(), august, on, reason()).unwrap();
-        let kept = read(data.path()).unwrap();
-        assert_eq!(kept, [first]);
-        // The number is taken: nothing is overwritten.
-        assert!(keep(data.path(), &[], what(), august.next(), on, None).is_err());
-        assert_eq!(read(data.path()).unwrap(), kept);
-        let part = folder(data.path()).join(".part-x");
-        std::fs::write(&part, "{").unwrap();
-        assert_eq!(read(data.path()).unwrap(), kept, "half an event never happened");
-        let close = What::Close { rejected_files: vec!["b".to_owned()] };
-        let second = keep(data.path(), &kept, close, august, on, None).unwrap();
-        assert!(!part.exists());
-        assert_eq!(read(data.path()).unwrap(), [kept[0].clone(), second]);
-        std::fs::remove_file(folder(data.path()).join("00000001-withdraw.json")).unwrap();
-        assert!(read(data.path()).unwrap_err().to_string().contains("backup"), "a hole is told");
-    }
 }

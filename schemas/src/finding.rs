@@ -29,7 +29,7 @@ macro_rules! codes {
 }
 
 codes! {
-    F01 F02 F03 F04 F05 F06 F07 F08 F09 F10
+    F01 F02 F03 F04 F05 F06 F07 F08 F09 F10 F11
     R01 R02 R03 R04 R05 R06 R07 R08 R09 R10 R11 R12 R13 R14
     S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13 S14 S15
 }
@@ -194,11 +194,21 @@ impl Catalogue {
     }
 }
 
-/// The text of a detail with its value (`{value}`) or the parts of it between commas (`{1}`, `{2}`, `{3}`).
+/// The text of a detail with its value (`{value}`) or the parts of it between commas (`{1}`, `{2}`, and `{3}` with
+/// all that follows). A value is put in as it is, whatever braces it holds.
 fn with_value(text: &str, value: &str) -> String {
-    let parts = ["{1}", "{2}", "{3}"].into_iter().zip(value.split(','));
-    let text = parts.fold(text.to_owned(), |text, (place, part)| text.replace(place, part));
-    text.replace("{value}", value)
+    let parts = ["{1}", "{2}", "{3}"].into_iter().zip(value.splitn(3, ','));
+    let places: Vec<(&str, &str)> = parts.chain([("{value}", value)]).collect();
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        filled.push_str(before);
+        let place = places.iter().find(|(place, _)| from.starts_with(place));
+        let (put, length) = place.map_or(("{", 1), |(place, put)| (put, place.len()));
+        filled.push_str(put);
+        rest = &from[length..];
+    }
+    filled + rest
 }
 
 impl CatalogueEntry {
@@ -244,6 +254,11 @@ mod tests {
     fn a_value_is_put_in_whole_or_in_parts() {
         assert_eq!(with_value("{2} of {1}; {value}", "a,b"), "b of a; a,b");
         assert_eq!(with_value("record {value}", "2,\"{1}\""), "record 2,\"{1}\"", "a value as sent");
+        assert_eq!(
+            with_value("{1}: {3} {", "a,b,c, {1}{value}"),
+            "a: c, {1}{value} {",
+            "the last part is the rest"
+        );
     }
 
     #[test]

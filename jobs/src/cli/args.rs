@@ -36,7 +36,7 @@ pub struct Common {
     /// Whether `--data` stands on the command line.
     #[arg(skip)]
     pub data_given: bool,
-    /// Take-in day of new files; day of a closing or withdrawal [default: today in Japan]
+    /// Take-in day of new files; day of a closing, reopening or withdrawal [default: today in Japan]
     /// (findings: only of files taken in on this day)
     #[arg(long, global = true, value_name = "YYYY-MM-DD")]
     pub on: Option<Day>,
@@ -206,6 +206,8 @@ pub enum Command {
     Status,
     /// Close this processing month and all earlier ones; publishes what is frozen
     Close(CloseArgs),
+    /// Open this closed processing month and all later ones again (an event that is kept)
+    Reopen(ReopenArgs),
     /// Take a file or record out of the stack (an event that is kept, never an erasure)
     Withdraw(WithdrawArgs),
     /// Ledger and snapshot again from the archive alone
@@ -214,7 +216,7 @@ pub enum Command {
     Timeline(TimelineArgs),
     /// Findings of a snapshot
     Findings(FindingsArgs),
-    /// List, show or verify snapshots
+    /// List, show, verify or remove snapshots
     Snapshots {
         /// What to do with them.
         #[command(subcommand)]
@@ -243,6 +245,17 @@ pub struct CloseArgs {
     pub month: Month,
 }
 
+/// `reopen`.
+#[derive(Clone, Debug, Args)]
+pub struct ReopenArgs {
+    /// First processing month to open again; earlier ones stay closed
+    #[arg(value_name = "YYYY-MM")]
+    pub month: Month,
+    /// Why: kept with the event, one line of at most 200 characters; no names or insured numbers here
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
 /// `withdraw`.
 #[derive(Clone, Debug, Args)]
 pub struct WithdrawArgs {
@@ -250,7 +263,8 @@ pub struct WithdrawArgs {
     /// meant (the control record is 1)
     #[arg(value_name = "FILE_ID[:RECORD]")]
     pub what: String,
-    /// Why: kept with the event; no names or insured numbers here
+    /// Why: kept with the event and told to the sender, one line of at most 200 characters; no names or insured
+    /// numbers here
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
@@ -312,6 +326,19 @@ pub enum SnapshotsAction {
         /// Snapshot id [default: latest]
         id: Option<String>,
     },
+    /// Remove old snapshots; never the latest, or one as of a month that was closed
+    Gc(GcArgs),
+}
+
+/// `snapshots gc`.
+#[derive(Clone, Debug, Args)]
+pub struct GcArgs {
+    /// So many of the newest stay, at least 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `layouts`.

@@ -1,4 +1,4 @@
-//! `close`: a processing month and all earlier ones are closed; what is frozen is published.
+//! `close`: a processing month and all earlier ones are closed; what is frozen is published and told.
 //!
 //! A run that is killed on the way is carried on by the same command again: the event is kept once, and a
 //! snapshot that stands is named.

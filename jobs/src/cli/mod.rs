@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod query;
 mod rebuild;
+mod reopen;
 mod running;
 mod signals;
 mod sink;
@@ -134,8 +135,8 @@ fn usage_line(text: &str) -> String {
 /// The first option given that the command would ignore: an answer to another question than was asked.
 fn ignored_option(cli: &Cli) -> Option<&'static str> {
     use Command::{
-        Close, Findings, Ingest, Layouts, Nightly, Plan, Query, Rebuild, Resolve, Sink, Snapshots, Status,
-        Synth, Timeline, Withdraw, Worker,
+        Close, Findings, Ingest, Layouts, Nightly, Plan, Query, Rebuild, Reopen, Resolve, Sink, Snapshots,
+        Status, Synth, Timeline, Withdraw, Worker,
     };
     let common = &cli.common;
     let given = [
@@ -156,7 +157,7 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         Timeline(_) => &["--as-of", "--inheritance", "--layouts", "--profile"],
         Findings(_) => &["--on", "--snapshot", "--layouts"],
         Query { .. } => &["--snapshot", "--layouts"],
-        Withdraw(_) => &["--on"],
+        Withdraw(_) | Reopen(_) => &["--on"],
         Close(_) => &["--on", "--layouts", "--profile"],
         Synth(_) => &["--months"],
         Rebuild(_) | Layouts { .. } => &["--layouts", "--profile"],
@@ -191,6 +192,7 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
         Command::Resolve(reporting) => nightly::resolve_only(common, reporting, console),
         Command::Withdraw(args) => withdraw::withdraw(common, args, console),
         Command::Close(args) => close::close(common, args, console),
+        Command::Reopen(args) => reopen::reopen(common, args, console),
         Command::Rebuild(reporting) => rebuild::rebuild_all(common, reporting, console),
         Command::Plan => plan::planned(common, console),
         Command::Status => status::status(common, console),

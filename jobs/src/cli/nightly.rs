@@ -9,7 +9,7 @@ use super::taking_in::{Arriving, taken_in};
 use super::{Exit, Usage, one_line, summary};
 use crate::publish::snapshot::Snapshots;
 use crate::published::{Standing, file_standings};
-use crate::report::Run;
+use crate::report::{Frozen, Run};
 use crate::resolve::{ResolveRequest, Resolved, Workplace, readable, resolve};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -163,6 +163,11 @@ fn work(job: &Job<'_>, folder: &DataFolder, run: &mut Run, console: &Console<'_>
             run.standings(&outcomes, &standings);
             let stacked = Stacked::of(&outcomes, &ledger, &standings);
             summary::resolved(&resolved, stacked, console);
+            if job.closing.is_some() {
+                let frozen = Frozen::of(&resolved.snapshot)?;
+                run.frozen(&frozen);
+                summary::frozen(&frozen, console);
+            }
             let given = if matches!(job.input, Input::Again(_)) { &[] } else { &outcomes[..] };
             let exit = exit_of(given, &standings, console);
             return Ok(End { exit, resolved: Some(resolved) });

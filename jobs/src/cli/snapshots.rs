@@ -1,4 +1,6 @@
-//! `snapshots list | show | diff | verify`.
+//! `snapshots list | show | diff | verify | gc`.
+
+mod gc;
 
 use super::Exit;
 use super::args::{Common, Format, SnapshotsAction};
@@ -14,6 +16,7 @@ pub fn snapshots(common: &Common, action: &SnapshotsAction, console: &Console<'_
     let folder = DataFolder::to_read(common)?;
     let all = Snapshots::open(&folder.path)?;
     match action {
+        SnapshotsAction::Gc(args) => return gc::gc(common, args, console),
         SnapshotsAction::List => {
             let rows: Vec<Value> = all.list()?.iter().map(row).collect();
             console.print(&listed(&rows, all.latest_id().as_deref(), common.format))?;

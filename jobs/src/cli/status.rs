@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use tsumiage_pipeline::events::{self, Closings, Withdrawals};
+use tsumiage_pipeline::events::{self, Closings, Event, What, Withdrawals};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger};
 use tsumiage_schemas::{Day, Month};
 
@@ -26,6 +26,7 @@ struct Status<'a> {
     rejected_files: Vec<RejectedFile<'a>>,
     /// Newest closed processing month.
     closed_through: Option<Month>,
+    reopenings: Vec<Reopening>,
     open_months: Vec<Month>,
     processing_months: Vec<MonthRow>,
     missing_senders: Vec<Missing<'a>>,
@@ -35,6 +36,17 @@ struct Status<'a> {
     /// Number of snapshots.
     snapshots: usize,
     settings: &'a Settings,
+}
+
+/// Closed months that were opened again.
+#[derive(Serialize)]
+struct Reopening {
+    /// The first of them.
+    month: Month,
+    on: Day,
+    reason: String,
+    /// Whether that one is closed again.
+    closed_again: bool,
 }
 
 /// Numbers of files.
@@ -130,6 +142,7 @@ pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
         files: counted(&files, &withdrawals, &folder.layouts),
         rejected_files: files.iter().filter(|f| f.file_rejected).map(|f| rejected_file(f)).collect(),
         closed_through: closings.through,
+        reopenings: reopenings(&events, &closings),
         open_months: processing_months.iter().filter(is_open).filter_map(|row| row.month).collect(),
         missing_senders: missing_senders(&files, &closings, &withdrawals),
         processing_months,
@@ -161,6 +174,17 @@ fn counted(files: &[&FileEntry], withdrawals: &Withdrawals, layouts: &str) -> Fi
         withdrawn_records: withdrawals.files().map(|id| withdrawals.records(id).count()).sum(),
         other_layouts: count(&|file| !file.file_rejected && file.layouts != layouts),
     }
+}
+
+fn reopenings(events: &[Event], closings: &Closings) -> Vec<Reopening> {
+    let reopened = events.iter().filter(|event| event.what == What::Reopen);
+    let reopening = |event: &Event| Reopening {
+        month: event.processing_month,
+        on: event.on,
+        reason: event.reason_shown(),
+        closed_again: closings.closed(event.processing_month),
+    };
+    reopened.map(reopening).collect()
 }
 
 fn rejected_file(file: &FileEntry) -> RejectedFile<'_> {

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::published::Standing;
-use crate::report::Written;
+use crate::report::{Frozen, Written};
 use crate::resolve::{ResolveStats, Resolved};
 use serde::Serialize;
 use serde_json::json;
@@ -197,6 +197,25 @@ pub fn resolved(resolved: &Resolved, Stacked { refused, warned }: Stacked, conso
         stats.files_written,
         stats.bytes_written as f64 / 1e6,
         stats.files_standing,
+    ));
+}
+
+/// What a closing froze.
+pub fn frozen(frozen: &Frozen, console: &Console<'_>) {
+    let Frozen { snapshot, files, records, accepted, rejected, recipients, month_rows, .. } = frozen;
+    if console.json {
+        let mut event = json!(frozen);
+        event["event"] = json!("frozen");
+        return console.event(&event);
+    }
+    let month = frozen.month.map(|month| month.to_string()).unwrap_or_default();
+    let months = match (frozen.first_month, frozen.last_month) {
+        (Some(first), Some(last)) => format!("service months {first}..{last}"),
+        _ => "no service months".to_owned(),
+    };
+    console.report(&format!(
+        "frozen     as of {month}: {files} files, {records} records: {accepted} accepted, {rejected} rejected\n\
+         \u{20}          {recipients} recipients, {month_rows} rows, {months}; snapshot {snapshot}\n"
     ));
 }
 

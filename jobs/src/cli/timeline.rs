@@ -8,8 +8,11 @@ use crate::facts::KnownFiles;
 use crate::publish::holders::by_holder;
 use crate::registry::Registry;
 use crate::resolve::{ResolveRequest, effective_options, readable};
-use crate::stack::unit::{EngineLimits, StackRequest, Unit, engine, logical_plan, physical_plan, units};
+use crate::stack::unit::{
+    EngineLimits, LeftOut, StackRequest, Unit, engine, logical_plan, physical_plan, units,
+};
 use crate::timeline::read::Reading;
+use crate::timeline::withdrawn::kept;
 use crate::timeline::{Card, Timeline, card, csv, table};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -131,6 +134,8 @@ async fn read(
         insured_no: Some(args.insured.clone()),
         with_lineage: true,
     };
+    let replaced = LeftOut { files: ledger.superseded().iter().copied().collect(), ..LeftOut::default() };
+    let with_withdrawn = StackRequest { left_out: replaced, ..stacking.clone() };
     let options = effective_options(request, &known);
     // With nothing known there are no months, and nobody to tell of.
     let range = options.first_month.zip(options.last_month);
@@ -138,15 +143,22 @@ async fn read(
     let reading = Reading::new(&folder.spec, &known, &rules, &registry, MonthRange { first, last });
     let (mut timelines, mut elsewhere) = (Vec::new(), BTreeSet::new());
     for unit in units(ledger, registry.memberships()) {
-        let facts = facts(&engine, &unit, &stacking).await?;
+        let everything = facts(&engine, &unit, &with_withdrawn).await?;
+        let withdrawn = reading.withdrawn(&everything, &known.left_out)?;
+        let facts = kept(&everything, &known.left_out)?;
+        let mut of_unit = Vec::new();
         if facts.num_rows() > 0 {
             let stacked = collected(&engine, physical_plan(&engine, &unit, &stacking).await?).await?;
-            for (holder_no, stream) in by_holder(&stacked)? {
-                if args.holder.as_ref().is_none_or(|holder| *holder == holder_no) {
-                    timelines.push(reading.timeline(&facts, &stream)?);
-                } else {
-                    elsewhere.insert(holder_no);
-                }
+            for (_, stream) in by_holder(&stacked)? {
+                of_unit.push(reading.timeline(&facts, &stream)?);
+            }
+        }
+        reading.put_in(&mut of_unit, &args.insured, withdrawn);
+        for timeline in of_unit {
+            if args.holder.as_ref().is_none_or(|holder| *holder == timeline.holder_no) {
+                timelines.push(timeline);
+            } else {
+                elsewhere.insert(timeline.holder_no);
             }
         }
     }
@@ -154,7 +166,7 @@ async fn read(
     Ok(Answer { timelines, elsewhere, registry })
 }
 
-/// The person's facts in a unit as they were sent: the input of stacking.
+/// The person's facts in a unit as they were sent: the input of stacking, here with what is withdrawn.
 async fn facts(engine: &SessionState, unit: &Unit, request: &StackRequest) -> anyhow::Result<RecordBatch> {
     let stacking = logical_plan(unit, request)?;
     let inputs = stacking.inputs();

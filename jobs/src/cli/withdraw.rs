@@ -6,7 +6,7 @@ use super::console::Console;
 use super::data_folder::{DataFolder, today_in_japan};
 use super::{Exit, Usage, expect_data_folder};
 use serde_json::json;
-use tsumiage_pipeline::events::{self, Closings, What};
+use tsumiage_pipeline::events::{self, Closings, What, reason};
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::{Month, Severity};
 
@@ -22,9 +22,7 @@ struct Object<'a> {
 /// Keeps the event and says what it is about; the next `resolve` publishes what follows.
 pub fn withdraw(common: &Common, args: &WithdrawArgs, console: &Console<'_>) -> anyhow::Result<Exit> {
     let object = parse(&args.what)?;
-    if args.reason.trim().is_empty() {
-        return Err(Usage("--reason wants a text: it is kept for those who ask later".to_owned()).into());
-    }
+    let reason = reason::checked(&args.reason).map_err(|fault| Usage(format!("--reason {fault}")))?;
     expect_data_folder(common)?;
     let folder = DataFolder::to_write(common)?;
     let ledger = Ledger::open(&folder.path)?;
@@ -37,7 +35,7 @@ pub fn withdraw(common: &Common, args: &WithdrawArgs, console: &Console<'_>) -> 
             let on = common.on.unwrap_or_else(today_in_japan);
             let month = events::month_of_withdrawal(on, &Closings::of(&known));
             let what = What::Withdraw { file_id: file_id.clone(), record_no: object.record_no };
-            events::keep(&folder.path, &known, what, month, on, Some(args.reason.trim().to_owned()))?;
+            events::keep(&folder.path, &known, what, month, on, Some(reason))?;
             (month, true)
         }
     };

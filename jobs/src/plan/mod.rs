@@ -124,7 +124,7 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, sources: &Sources<'
     let runtime = tokio::runtime::Runtime::new()?;
     let reading = Registry::read(&engine, place.ledger, place.spec, &known, &rules, options.as_of);
     let registry = runtime.block_on(reading)?;
-    let of_no_unit = OfNoUnit::new(&registry, place.spec, place.ledger)?;
+    let of_no_unit = OfNoUnit::new(&registry, &known, place.spec, place.ledger)?;
     let prepared = Prepared::new(place, &known, &options, &registry, &of_no_unit.findings, &snapshots);
     let facts_again = if stands.is_some() { 0 } else { prepared.facts_to_stack() };
     let mut plan = Plan {

@@ -4,10 +4,10 @@
 //!   registry gives
 //! * `table_file`, `digest` one Parquet file and the digest of its rows
 //! * `recipients` the writers of one holder, `holders` a unit's chunks holder by holder
-//! * `findings` what stacking found, `unregistered` its S08, `spool` the findings table
+//! * `findings` what stacking found, `unregistered` its S08, `withdrawn` F11, `spool` the findings table
 //!   (`published_finding` its rows taken over), `files` the files table
 //! * `registry` the tables of insurers, unions and what municipalities have of their own
-//! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified
+//! * `snapshot` a snapshot folder: begun, completed atomically, listed, verified; `gc` which may go, and how
 //! * `explain`, `dictionary`, `views` what explains the tables to people
 //!
 //! Promise: a snapshot appears whole or not at all, is never changed, and its Parquet files are a function
@@ -19,6 +19,7 @@ pub mod digest;
 pub mod explain;
 pub mod files;
 pub mod findings;
+pub mod gc;
 pub mod holders;
 mod named;
 pub mod published_finding;
@@ -31,3 +32,4 @@ pub mod tables;
 pub mod unregistered;
 pub mod verify;
 pub mod views;
+pub mod withdrawn;

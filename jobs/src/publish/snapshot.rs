@@ -97,6 +97,11 @@ const MANIFEST: &str = "manifest.json";
 
 /// The table of differences to the snapshot before.
 pub const CHANGES: &str = "changes";
+/// Hidden name of a snapshot that is being made.
+const BUILDING: &str = ".building";
+
+/// How the hidden name of a snapshot begins that is being removed.
+const REMOVING: &str = ".removing-";
 
 impl Snapshots {
     /// Opens or makes the snapshots of a data folder; leftovers of killed runs are removed when a new
@@ -146,7 +151,10 @@ impl Snapshots {
             id.to_owned()
         };
         let path = self.root.join(id.trim());
-        let plain = !id.trim().is_empty() && !id.contains(['/', '\\']) && path.join(MANIFEST).is_file();
+        let plain = !id.trim().is_empty()
+            && !id.contains(['/', '\\'])
+            && !id.starts_with('.')
+            && path.join(MANIFEST).is_file();
         if !plain {
             return Err(DiskError::invalid(
                 &self.root,
@@ -162,20 +170,53 @@ impl Snapshots {
         fs::read_to_string(self.root.join("LATEST")).ok().map(|id| id.trim().to_owned())
     }
 
+    /// Ids that `LATEST` and the link `latest` point at: two while a run was killed between them.
+    pub fn pointed_at(&self) -> BTreeSet<String> {
+        let link = fs::read_link(self.root.join("latest")).ok();
+        let linked = link.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        self.latest_id().into_iter().chain(linked).collect()
+    }
+
     /// Begins a snapshot, removing what killed runs left.
     ///
     /// # Errors
     /// The folder cannot be made.
     pub fn begin(&self) -> Result<Building, DiskError> {
-        for path in disk::entries(&self.root)? {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with(".building") {
-                fs::remove_dir_all(&path).map_err(io(&path))?;
-            }
-        }
-        let path = self.root.join(".building");
+        self.clear_leftovers()?;
+        let path = self.root.join(BUILDING);
         disk::make_folder(&path)?;
         Ok(Building { path, taken_over: BTreeSet::new() })
+    }
+
+    /// What killed runs left: a snapshot half made or half removed.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>, DiskError> {
+        let mut paths = disk::entries(&self.root)?;
+        paths.retain(|path| {
+            let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            name.starts_with(BUILDING) || name.starts_with(REMOVING)
+        });
+        Ok(paths)
+    }
+
+    /// Removes what killed runs left, for the one who holds the data folder's lock.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn clear_leftovers(&self) -> Result<(), DiskError> {
+        self.leftovers()?.iter().try_for_each(|path| fs::remove_dir_all(path).map_err(io(path)))
+    }
+
+    /// The name under which a snapshot is removed.
+    pub(super) fn hidden(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{REMOVING}{id}"))
+    }
+
+    /// Makes the names of snapshots durable.
+    pub(super) fn sync(&self) -> Result<(), DiskError> {
+        disk::sync_folder(&self.root)
     }
 
     /// Completes a snapshot: shares equal files with the newest one, writes the manifest, gives it its

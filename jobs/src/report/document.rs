@@ -3,13 +3,14 @@
 //! Promise: no values of people. Of a file it tells name, numbers and counts; of a finding only code and
 //! severity.
 
-use crate::publish::snapshot::SnapshotManifest;
-use crate::published::Standing;
+use crate::publish::snapshot::{Snapshot, SnapshotManifest};
+use crate::published::{Holds, Standing, holds};
 use crate::resolve::{ResolveRequest, ResolveStats, Resolved};
 use crate::stack::Inheritance;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tsumiage_pipeline::disk::DiskError;
 use tsumiage_pipeline::take_in::FileOutcome;
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::{Day, Month, MonthRange};
@@ -54,6 +55,8 @@ pub struct RunReport {
     pub facts_stacked: u64,
     /// The snapshot that holds the answer.
     pub snapshot: Option<SnapshotSummary>,
+    /// Of `close`, what it froze: that snapshot in figures.
+    pub frozen: Option<Frozen>,
     /// Newest processing month of an accepted file in the ledger.
     pub newest_processing_month: Option<Month>,
     /// When each command last succeeded, this run included.
@@ -203,6 +206,54 @@ pub struct SnapshotSummary {
     pub rows: BTreeMap<String, u64>,
     /// Its findings.
     pub findings: Tally,
+}
+
+/// What is frozen with the closing of a month: the snapshot as of it, in figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Frozen {
+    /// The processing month; all earlier ones are closed with it.
+    pub month: Option<Month>,
+    /// Id of the snapshot.
+    pub snapshot: String,
+    /// Files known as of the month.
+    pub files: u64,
+    /// Records in them, accepted and rejected.
+    pub records: i64,
+    /// Of these accepted.
+    pub accepted: i64,
+    /// Of these rejected, by reader or stacking.
+    pub rejected: i64,
+    /// People with a live record.
+    pub recipients: u64,
+    /// Rows of `recipient_month`.
+    pub month_rows: u64,
+    /// First service month published.
+    pub first_month: Option<Month>,
+    /// Last service month published.
+    pub last_month: Option<Month>,
+}
+
+impl Frozen {
+    /// The figures of a snapshot.
+    ///
+    /// # Errors
+    /// A table of it cannot be read.
+    pub fn of(snapshot: &Snapshot) -> Result<Frozen, DiskError> {
+        let Holds { files, records, accepted, rejected, recipients } = holds(snapshot)?;
+        let SnapshotManifest { id, options, tables, .. } = &snapshot.manifest;
+        Ok(Frozen {
+            month: options.as_of,
+            snapshot: id.clone(),
+            files,
+            records,
+            accepted,
+            rejected,
+            recipients,
+            month_rows: tables.get("recipient_month").map_or(0, |table| table.rows),
+            first_month: options.first_month,
+            last_month: options.last_month,
+        })
+    }
 }
 
 impl Options {

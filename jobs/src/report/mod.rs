@@ -6,7 +6,7 @@
 mod document;
 mod metrics;
 
-pub use document::{FileReport, Outcome, RunReport, Timing, outcome_word};
+pub use document::{FileReport, Frozen, Outcome, RunReport, Timing, outcome_word};
 
 use crate::publish::snapshot::{Snapshot, Snapshots};
 use crate::published::Standing;
@@ -68,6 +68,7 @@ impl Run {
             timings: Vec::new(),
             facts_stacked: 0,
             snapshot: None,
+            frozen: None,
             newest_processing_month: None,
             last_success: BTreeMap::new(),
             files: Vec::new(),
@@ -109,6 +110,11 @@ impl Run {
         self.report.snapshot = Some(SnapshotSummary::new(resolved, latest));
         self.report.facts_stacked = resolved.stats.facts;
         self.report.timings.extend(Timing::of_resolve(&resolved.stats));
+    }
+
+    /// A closing froze this.
+    pub fn frozen(&mut self, frozen: &Frozen) {
+        self.report.frozen = Some(frozen.clone());
     }
 
     /// How the files of the run stand after stacking, by file id.

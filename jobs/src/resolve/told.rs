@@ -10,6 +10,7 @@ use crate::facts::KnownFiles;
 use crate::publish::findings::{FileCounts, count_by_file, stacking_findings, warned_rows};
 use crate::publish::spool::{Spool, findings_path, sender_name};
 use crate::publish::unregistered::Unregistered;
+use crate::publish::withdrawn;
 use crate::registry::Registry;
 use crate::stack::gather::file_seqs;
 use arrow::array::RecordBatch;
@@ -35,7 +36,8 @@ pub(super) struct Told<'a> {
     counts: Vec<FileCounts>,
 }
 
-/// What is found of no unit: the registry's findings with their file's number, and what they make of counts.
+/// What is found of no unit, with the file's number: the registry's findings and withdrawals; and what they make of
+/// counts.
 pub struct OfNoUnit {
     /// The findings.
     pub findings: Vec<(i32, Finding)>,
@@ -44,12 +46,18 @@ pub struct OfNoUnit {
 }
 
 impl OfNoUnit {
-    /// Those of a registry.
+    /// Those of a registry, and of what is withdrawn.
     ///
     /// # Errors
     /// The registry's rows are not stacked ones.
-    pub fn new(registry: &Registry, spec: &Spec, ledger: &Ledger) -> anyhow::Result<OfNoUnit> {
-        let mut found = OfNoUnit { findings: Vec::new(), counts: no_counts(ledger) };
+    pub fn new(
+        registry: &Registry,
+        known: &KnownFiles<'_>,
+        spec: &Spec,
+        ledger: &Ledger,
+    ) -> anyhow::Result<OfNoUnit> {
+        let findings = withdrawn::findings(&known.withdrawn, spec).into_iter().collect();
+        let mut found = OfNoUnit { findings, counts: no_counts(ledger) };
         for stacked in registry.tables() {
             let mut findings = stacking_findings(&stacked.rows, &[], spec, &registry.details())?;
             if stacked.table == FactTable::Membership {

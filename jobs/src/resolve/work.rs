@@ -78,7 +78,7 @@ impl<'a> Work<'a> {
         let rules = known.rules(place.spec, options.inheritance);
         let reading = Registry::read(&engine, place.ledger, place.spec, known, &rules, options.as_of);
         let registry = Arc::new(runtime.block_on(reading)?);
-        let of_no_unit = OfNoUnit::new(&registry, place.spec, place.ledger)?;
+        let of_no_unit = OfNoUnit::new(&registry, known, place.spec, place.ledger)?;
         let prepared = Prepared::new(place, known, options, &registry, &of_no_unit.findings, snapshots);
         let again = prepared.senders_again.clone();
         Ok(Work {

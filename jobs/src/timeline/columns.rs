@@ -23,7 +23,7 @@ pub fn targets(stacked: &RecordBatch) -> anyhow::Result<Vec<Option<usize>>> {
         match standing(stacked, row)? {
             Standing::Live | Standing::Deleted => record = Some(row),
             Standing::Applied => *target = record,
-            Standing::Refused => {}
+            Standing::Refused | Standing::Withdrawn => {}
         }
     }
     Ok(targets)

@@ -1,8 +1,8 @@
-//! The timeline as CSV: one row per live record and item that is set.
+//! The timeline as CSV: one row per live record and item that is set, and one without an item per withdrawn record.
 
-use super::model::Timeline;
+use super::model::{Cell, Entry, Standing, Timeline};
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 17] = [
     "holder_no",
     "insured_no",
     "movement_date",
@@ -16,6 +16,10 @@ const HEADER: [&str; 13] = [
     "insurer_no",
     "holder_name",
     "cut_off",
+    "standing",
+    "withdrawn_on",
+    "withdrawn_from_month",
+    "withdrawn_reason",
 ];
 
 /// CSV with a header line.
@@ -26,30 +30,45 @@ pub fn csv(timelines: &[Timeline]) -> anyhow::Result<String> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER)?;
     for timeline in timelines {
-        for entry in timeline.live() {
-            let date = entry.movement_date.to_string();
-            let cut_off = entry.cut_off.as_ref().map(|cut| cut.from.to_string()).unwrap_or_default();
-            for cell in &entry.items {
-                let Some(held) = &cell.held else { continue };
-                let source_file = cell.source.as_ref().map_or("", |source| &source.file_name);
-                let source_record = cell.source.as_ref().map(|source| source.record_no.to_string());
-                writer.write_record([
-                    timeline.holder_no.as_str(),
-                    &timeline.insured_no,
-                    &date,
-                    &cell.item,
-                    &cell.label_ja,
-                    &held.value.to_string(),
-                    held.code_label.as_deref().unwrap_or_default(),
-                    source_file,
-                    &source_record.unwrap_or_default(),
-                    if cell.own { "true" } else { "false" },
-                    &entry.insurer_no,
-                    timeline.holder_name.as_deref().unwrap_or_default(),
-                    &cut_off,
-                ])?;
+        for entry in &timeline.records {
+            match entry.standing {
+                Standing::Live => {
+                    for cell in entry.items.iter().filter(|cell| cell.held.is_some()) {
+                        writer.write_record(row(timeline, entry, Some(cell)))?;
+                    }
+                }
+                Standing::Withdrawn => writer.write_record(row(timeline, entry, None))?,
+                Standing::Applied | Standing::Deleted | Standing::Refused => {}
             }
         }
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// A row of an item, or without one of the record alone.
+fn row(timeline: &Timeline, entry: &Entry, cell: Option<&Cell>) -> [String; HEADER.len()] {
+    let held = cell.and_then(|cell| cell.held.as_ref());
+    let source = cell.map_or(Some(&entry.source), |cell| cell.source.as_ref());
+    let own = |cell: &Cell| if cell.own { "true" } else { "false" };
+    let withdrawn = entry.withdrawn.as_ref();
+    let standing = if entry.standing == Standing::Withdrawn { "withdrawn" } else { "live" };
+    [
+        timeline.holder_no.clone(),
+        timeline.insured_no.clone(),
+        entry.movement_date.to_string(),
+        cell.map(|cell| cell.item.clone()).unwrap_or_default(),
+        cell.map(|cell| cell.label_ja.clone()).unwrap_or_default(),
+        held.map(|held| held.value.to_string()).unwrap_or_default(),
+        held.and_then(|held| held.code_label.clone()).unwrap_or_default(),
+        source.map(|source| source.file_name.clone()).unwrap_or_default(),
+        source.map(|source| source.record_no.to_string()).unwrap_or_default(),
+        cell.map_or("", own).to_owned(),
+        entry.insurer_no.clone(),
+        timeline.holder_name.clone().unwrap_or_default(),
+        entry.cut_off.as_ref().map(|cut| cut.from.to_string()).unwrap_or_default(),
+        standing.to_owned(),
+        withdrawn.map(|how| how.on.to_string()).unwrap_or_default(),
+        withdrawn.map(|how| how.processing_month.to_string()).unwrap_or_default(),
+        withdrawn.map(|how| how.reason.clone()).unwrap_or_default(),
+    ]
 }

@@ -4,7 +4,7 @@
 //! * `model` the timeline as values; serialized it is the JSON document
 //! * `course` what follows from the records in time: moves, who holds on a day
 //! * `read` the model from the facts and the stacked rows of one stream, `columns` their single cells,
-//!   `remarks` what is found about them
+//!   `remarks` what is found about them, `withdrawn` the records that were taken out
 //! * `card` the insurance card
 //! * `table` the model as Japanese text, `csv` as CSV
 //!
@@ -19,6 +19,7 @@ pub mod model;
 pub mod read;
 pub mod remarks;
 pub mod table;
+pub mod withdrawn;
 
 pub use card::Card;
 pub use model::Timeline;

@@ -22,7 +22,7 @@ pub struct Timeline {
     pub name_kana: Option<String>,
     /// Moves between members, in time.
     pub moves: Vec<Move>,
-    /// By movement date, then in order of application.
+    /// By movement date, then in order of application; withdrawn ones last of their date.
     pub records: Vec<Entry>,
 }
 
@@ -61,6 +61,8 @@ pub struct Entry {
     pub correction_date: Option<Day>,
     /// What became of it.
     pub standing: Standing,
+    /// Of a withdrawn record how it was.
+    pub withdrawn: Option<Withdrawal>,
     /// Of a live record from when it is cut off, whether or not another one follows before.
     #[serde(flatten, serialize_with = "flat_cut_off")]
     pub cut_off: Option<CutOff>,
@@ -104,6 +106,21 @@ pub enum Standing {
     Deleted,
     /// Refused by a stacking rule.
     Refused,
+    /// Taken out of the stack, by itself or with its file.
+    Withdrawn,
+}
+
+/// How a record was taken out of the stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Withdrawal {
+    /// The day it was said.
+    pub on: Day,
+    /// Known from this processing month on.
+    pub processing_month: Month,
+    /// Why.
+    pub reason: String,
+    /// Whether its whole file was.
+    pub whole_file: bool,
 }
 
 /// The end of a record by its holder's doing (domain 4, "cut off").

@@ -28,9 +28,10 @@ use tsumiage_schemas::{Day, FactTable, Item, MonthRange, Spec};
 pub struct Reading<'a> {
     spec: &'a Spec,
     items: Vec<&'a Item>,
-    files: BTreeMap<i32, &'a FileEntry>,
-    rules: &'a StackRules,
-    registry: &'a Registry,
+    pub(super) known: &'a KnownFiles<'a>,
+    pub(super) files: BTreeMap<i32, &'a FileEntry>,
+    pub(super) rules: &'a StackRules,
+    pub(super) registry: &'a Registry,
     /// Insurer types, as names are.
     types: Names,
     remarks: Remarks<'a>,
@@ -58,7 +59,7 @@ impl<'a> Reading<'a> {
     /// are published (S10).
     pub fn new(
         spec: &'a Spec,
-        known: &'a KnownFiles<'_>,
+        known: &'a KnownFiles<'a>,
         rules: &'a StackRules,
         registry: &'a Registry,
         range: MonthRange,
@@ -66,6 +67,7 @@ impl<'a> Reading<'a> {
         Reading {
             spec,
             items: stacked_items(spec),
+            known,
             files: known.by_seq(),
             rules,
             registry,
@@ -89,18 +91,23 @@ impl<'a> Reading<'a> {
         for row in 0..stacked.num_rows() {
             records.push(self.entry(&stream, row, remarks.remove(&row).unwrap_or_default())?);
         }
-        let holder_no = text(stacked, column::HOLDER, 0);
-        let mut timeline = Timeline {
+        let empty = self.empty(text(stacked, column::HOLDER, 0), text(stacked, column::INSURED, 0));
+        let mut timeline = Timeline { moves: moves(&records), records, ..empty };
+        timeline.name_kana = timeline.newest("name_kana").map(|held| held.value.to_string());
+        Ok(timeline)
+    }
+
+    /// The timeline of somebody who has no records yet.
+    pub(super) fn empty(&self, holder_no: &str, insured_no: &str) -> Timeline {
+        Timeline {
             holder_no: holder_no.to_owned(),
             holder_name: self.registry.name_on(holder_no, LATEST).map(str::to_owned),
             holder_type: self.types.on(holder_no, LATEST).map(|code| self.coded("insurer_type", code)),
-            insured_no: text(stacked, column::INSURED, 0).to_owned(),
+            insured_no: insured_no.to_owned(),
             name_kana: None,
-            moves: moves(&records),
-            records,
-        };
-        timeline.name_kana = timeline.newest("name_kana").map(|held| held.value.to_string());
-        Ok(timeline)
+            moves: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
     fn entry(&self, stream: &Stream<'_>, row: usize, findings: Vec<Remark>) -> anyhow::Result<Entry> {
@@ -122,13 +129,14 @@ impl<'a> Reading<'a> {
             reason: reason.map(|held| Coded { code: held.value.to_string(), label_ja: held.code_label }),
             correction_date: (is_correction && dates.is_valid(row)).then(|| Day(dates.value(row))),
             standing,
+            withdrawn: None,
             cut_off: if standing == Standing::Live { self.cut_off(stacked, row) } else { None },
             findings,
             source: self.source(key),
             processing_month: file.and_then(|file| file.processing_month),
             taken_in_on: file.map(|file| file.arrival.taken_in_on),
             corrects: target.map(|t| self.source(record_key(stacked, t))),
-            sent: self.sent(stream, row)?,
+            sent: self.sent_of_row(stream, row)?,
             items: if standing == Standing::Live { self.cells(stream, row)? } else { Vec::new() },
         })
     }
@@ -148,7 +156,7 @@ impl<'a> Reading<'a> {
         Some(CutOff { from: cut.day, reason, by: holders.number(by).to_owned() })
     }
 
-    fn source(&self, (seq, record_no): Key) -> Source {
+    pub(super) fn source(&self, (seq, record_no): Key) -> Source {
         let arrival = self.files.get(&seq).map(|file| &file.arrival);
         Source {
             file_name: arrival.map(|a| a.name.clone()).unwrap_or_default(),
@@ -157,7 +165,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn coded(&self, table: &str, code: &str) -> Coded {
+    pub(super) fn coded(&self, table: &str, code: &str) -> Coded {
         Coded { code: code.to_owned(), label_ja: self.code_label(Some(table), code) }
     }
 
@@ -166,7 +174,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The value of stacked item `item` in a row of its column.
-    fn labelled(&self, array: &dyn Array, item: usize, row: usize) -> Option<Labelled> {
+    pub(super) fn labelled(&self, array: &dyn Array, item: usize, row: usize) -> Option<Labelled> {
         let about = self.items.get(item)?;
         let value = value(array, about.kind, row)?;
         let code_label = match &value {
@@ -176,29 +184,35 @@ impl<'a> Reading<'a> {
         Some(Labelled { value, code_label })
     }
 
-    /// What a record gave and cleared, as sent; of an applied correction with what stood before.
-    fn sent(&self, stream: &Stream<'_>, row: usize) -> anyhow::Result<Vec<Sent>> {
+    /// What a stacked row gave and cleared, as sent; of an applied correction with what stood before.
+    fn sent_of_row(&self, stream: &Stream<'_>, row: usize) -> anyhow::Result<Vec<Sent>> {
         let key = record_key(stream.stacked, row);
         let fact = *stream
             .fact_rows
             .get(&key)
             .ok_or_else(|| anyhow::anyhow!("record {} was stacked but not read", key.1))?;
-        let given = masks(stream.facts.column(column::GIVEN))(fact);
-        let cleared = masks(stream.facts.column(column::CLEARED))(fact);
-        let named = given | cleared;
-        let before = if named == 0 { None } else { self.before(stream, row)? };
+        let before = if named(stream.facts, fact) == 0 { None } else { self.before(stream, row)? };
+        Ok(self.sent(stream.facts, fact, before.as_ref()))
+    }
+
+    /// What a fact gave and cleared; `before` is where its record stands in the stack without it.
+    pub(super) fn sent(
+        &self,
+        facts: &RecordBatch,
+        fact: usize,
+        before: Option<&(RecordBatch, usize)>,
+    ) -> Vec<Sent> {
+        let (given, named) = (masks(facts.column(column::GIVEN))(fact), named(facts, fact));
         let sent = |(at, about): (usize, &&Item)| Sent {
             item: about.name.clone(),
             label_ja: about.name_ja.clone(),
             held: match given >> at & 1 {
-                1 => self.labelled(stream.facts.column(column::ITEMS + at), at, fact),
+                1 => self.labelled(facts.column(column::ITEMS + at), at, fact),
                 _ => None,
             },
-            before: before
-                .as_ref()
-                .and_then(|(batch, row)| self.labelled(batch.column(column::ITEMS + at), at, *row)),
+            before: before.and_then(|(batch, row)| self.labelled(batch.column(column::ITEMS + at), at, *row)),
         };
-        Ok(self.items.iter().enumerate().filter(|(at, _)| named >> at & 1 == 1).map(sent).collect())
+        self.items.iter().enumerate().filter(|(at, _)| named >> at & 1 == 1).map(sent).collect()
     }
 
     /// The person as stacked without an applied modification and all later corrections of that date (one
@@ -254,6 +268,11 @@ impl<'a> Reading<'a> {
         };
         Ok(self.items.iter().enumerate().map(cell).collect())
     }
+}
+
+/// Items a fact gave or cleared.
+fn named(facts: &RecordBatch, fact: usize) -> u128 {
+    masks(facts.column(column::GIVEN))(fact) | masks(facts.column(column::CLEARED))(fact)
 }
 
 /// Items a record or an applied correction of it gave or cleared.

@@ -3,7 +3,9 @@
 //! Promise: an item that a record holds like the live record before it is not repeated; labels are
 //! padded by the width a terminal gives them.
 
-use super::model::{CutOff, CutOffReason, Entry, EntryKind, Labelled, Move, Sent, Standing, Timeline};
+use super::model::{
+    CutOff, CutOffReason, Entry, EntryKind, Labelled, Move, Sent, Standing, Timeline, Withdrawal,
+};
 use crate::stack::fact::Change;
 use std::fmt::Write;
 use tsumiage_schemas::Severity;
@@ -80,9 +82,9 @@ pub(super) fn out_of_force(entry: &Entry, cut: &CutOff) -> String {
     format!("{from} から無効: {why}")
 }
 
-/// A movement, or a correction that stands alone because it was refused.
+/// A movement, or a correction that stands alone because it was refused or withdrawn.
 fn record(out: &mut String, entry: &Entry, before: Option<&Entry>, moved: Option<&Move>) {
-    if entry.standing == Standing::Refused {
+    if matches!(entry.standing, Standing::Refused | Standing::Withdrawn) {
         out.push_str("× ");
     }
     let _ = write!(out, "{}", entry.movement_date);
@@ -95,7 +97,15 @@ fn record(out: &mut String, entry: &Entry, before: Option<&Entry>, moved: Option
         let _ = write!(out, " {reason}");
     }
     let _ = write!(out, "  {}", place(entry));
-    out.push_str(if entry.standing == Standing::Deleted { "  削除済み\n" } else { "\n" });
+    out.push_str(match entry.standing {
+        Standing::Deleted => "  削除済み\n",
+        Standing::Withdrawn => "  取下げ済み\n",
+        Standing::Live | Standing::Applied | Standing::Refused => "\n",
+    });
+    if let Some(Withdrawal { on, processing_month, reason, whole_file }) = &entry.withdrawn {
+        let what = if *whole_file { "ファイルの取下げ" } else { "取下げ" };
+        let _ = writeln!(out, "  × {what} {on} 処理{processing_month}から: {reason}");
+    }
     remarks(out, entry, "  ");
     if let Some(moved) = moved {
         let Move { from_insurer_no, to_insurer_no, .. } = moved;

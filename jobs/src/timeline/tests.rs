@@ -31,6 +31,7 @@ fn entry(date: &str, change: Coded, standing: Standing, record_no: i64) -> Entry
         reason: Some(coded("99", "その他")),
         correction_date: None,
         standing,
+        withdrawn: None,
         cut_off: None,
         findings: Vec::new(),
         source: source(record_no),
@@ -149,6 +150,42 @@ fn a_refused_correction_stands_alone() {
     assert!(shown.contains("\n  × 取込不可 S03 ありません\n"), "{shown}");
 }
 
+fn withdrawn(whole_file: bool) -> Timeline {
+    let mut withdrawn = entry("2026-06-10", coded("1", "新規"), Standing::Withdrawn, 8);
+    withdrawn.withdrawn = Some(Withdrawal {
+        on: day("2026-08-02"),
+        processing_month: "2026-09".parse().unwrap(),
+        reason: "=誤送付, \"二重\"".to_owned(),
+        whole_file,
+    });
+    withdrawn.sent = vec![Sent {
+        item: "care_level".to_owned(),
+        label_ja: "要介護状態区分コード".to_owned(),
+        held: text("23", Some("要介護３")),
+        before: None,
+    }];
+    let mut records = timeline().records;
+    records.insert(4, withdrawn);
+    Timeline { records, ..timeline() }
+}
+
+#[test]
+fn a_withdrawn_record_is_shown_as_sent_and_the_next_is_compared_with_the_one_before_it() {
+    let shown = table(&[withdrawn(false)]);
+    let told = "\n\n× 2026-06-10 新規 99 その他  処理2026-07 取込2026-07-02 a.csv レコード8  取下げ済み\n  \
+                × 取下げ 2026-08-02 処理2026-09から: =誤送付, \"二重\"\n  要介護状態区分コード  23 要介護３\n\n";
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(shown.replace(told, "\n\n"), table(&[timeline()]), "everything else is as without it");
+    assert!(table(&[withdrawn(true)]).contains("  × ファイルの取下げ 2026-08-02"));
+    let (with, without) = (csv(&[withdrawn(false)]).unwrap(), csv(&[timeline()]).unwrap());
+    let more: Vec<&str> = with.lines().filter(|line| !without.lines().any(|other| other == *line)).collect();
+    let row = "141003,1000000001,2026-06-10,,,,,a.csv,8,,141003,,,withdrawn,2026-08-02,2026-09,\"=誤送付, \"\"二重\"\"\"";
+    assert_eq!(more, [row]);
+    let alone = Timeline { records: vec![withdrawn(true).records.remove(4)], ..timeline() };
+    assert!(alone.live().next().is_none() && moves(&alone.records).is_empty());
+    assert!(Card::on(&alone, day("2026-07-01"), None).is_none());
+}
+
 #[test]
 fn the_document_names_every_items_source() {
     let document = serde_json::to_value([timeline()]).unwrap();
@@ -171,8 +208,7 @@ fn the_document_names_every_items_source() {
 fn csv_has_one_row_per_live_record_and_set_item() {
     let text = csv(&[timeline()]).unwrap();
     assert_eq!(text.lines().count(), 1 + 4 + 3);
-    let row =
-        "141003,1000000001,2026-06-10,care_level,要介護状態区分コード,21,要介護１,a.csv,3,true,141003,,";
+    let row = "141003,1000000001,2026-06-10,care_level,要介護状態区分コード,21,要介護１,a.csv,3,true,141003,,,live,,,";
     assert!(text.lines().any(|line| line == row), "{text}");
 }
 

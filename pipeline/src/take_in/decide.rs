@@ -38,8 +38,13 @@ pub struct Circumstances<'a> {
 pub fn decide(known: Option<&FileEntry>, now: &Circumstances<'_>) -> Decision {
     let Some(entry) = known else { return Decision::TakeIn };
     let other_layouts = entry.layouts != now.layouts;
-    let was_closed = |month: Month| entry.arrival.closed_through.is_some_and(|through| month <= through);
-    let reopened = entry.processing_month.is_some_and(|m| was_closed(m) && !now.closings.closed(m));
+    // Closed when it arrived, or closed while it stood rejected and accepted too late.
+    let was_closed = |month: Month| {
+        entry.arrival.closed_through.is_some_and(|through| month <= through)
+            || now.closings.rejected_files.contains_key(&entry.arrival.file_id)
+    };
+    let reopened =
+        entry.wrong_time && entry.processing_month.is_some_and(|m| was_closed(m) && !now.closings.closed(m));
     if entry.file_rejected && (other_layouts || reopened || now.recheck) {
         Decision::CheckAgain
     } else if !entry.file_rejected && other_layouts && (now.recheck || entry.one_off) {
@@ -53,15 +58,15 @@ pub fn decide(known: Option<&FileEntry>, now: &Circumstances<'_>) -> Decision {
 /// user gives the file itself.
 ///
 /// Name, day and closings stay as they were, but: a rejected file that the user gives again arrives anew,
-/// unless it stood rejected when its month was closed (what is published of that month names it); and
-/// a file that came at the wrong time is checked against the months closed by now.
+/// unless it stood rejected when its month was closed (what is published of that month names it), which is closed
+/// still; and a file that came at the wrong time is checked against the months closed by now.
 pub fn arrival_again(
     entry: &FileEntry,
     noted: Arrival,
     at_hand: Option<&str>,
     now: &Circumstances<'_>,
 ) -> Arrival {
-    let frozen = now.closings.rejected_files.contains_key(&noted.file_id);
+    let frozen = now.closings.froze(&noted.file_id, entry.processing_month);
     let anew = entry.file_rejected && !frozen && now.recheck;
     match at_hand.filter(|_| anew) {
         Some(name) => arrival_now(&noted.file_id, name, now),
@@ -130,6 +135,11 @@ mod tests {
     fn what_is_done_with_known_bytes() {
         use Decision::{CheckAgain, Known, ReadAgain, TakeIn};
         let open = Closings::default();
+        let late = FileEntry { wrong_time: true, ..entry(true, None) };
+        let frozen = |through: &str| Closings {
+            rejected_files: [("f".to_owned(), month(through))].into(),
+            ..closed(through)
+        };
         let cases = [
             (None, "a", &open, false, TakeIn),
             (Some(entry(false, None)), "a", &open, false, Known),
@@ -144,6 +154,12 @@ mod tests {
             (Some(entry(true, None)), "a", &open, true, CheckAgain),
             (Some(entry(true, Some("2026-08"))), "a", &closed("2026-09"), false, Known),
             (Some(entry(true, Some("2026-08"))), "a", &closed("2026-07"), false, CheckAgain),
+            // Accepted too late by other layouts, and its month is open again.
+            (Some(late.clone()), "a", &frozen("2026-08"), false, Known),
+            (Some(late.clone()), "a", &frozen("2026-07"), false, CheckAgain),
+            // Rejected for something else, which no reopening mends.
+            (Some(entry(true, None)), "a", &frozen("2026-07"), false, Known),
+            (Some(FileEntry { wrong_time: false, ..entry(true, Some("2026-08")) }), "a", &open, false, Known),
         ];
         for (known, layouts, closings, recheck, expected) in cases {
             let got = decide(known.as_ref(), &now(layouts, closings, recheck));
@@ -171,6 +187,10 @@ mod tests {
         let mut frozen = closings.clone();
         frozen.rejected_files.insert("f".to_owned(), month("2026-08"));
         assert_eq!(again(&rejected, Some("new.csv"), true, &frozen), as_it_was);
+        frozen = closed("2026-07");
+        frozen.rejected_files.insert("f".to_owned(), month("2026-07"));
+        let open_again = text("new.csv", "2026-10-05", "2026-07");
+        assert_eq!(again(&rejected, Some("new.csv"), true, &frozen), open_again);
         // It came too late: what is closed now counts, so that it can be taken in once the month is open.
         let late = entry(true, Some("2026-08"));
         assert_eq!(again(&late, None, true, &closed("2026-07")), text("old.csv", "2026-08-31", "2026-07"));

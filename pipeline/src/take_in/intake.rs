@@ -12,6 +12,7 @@ use crate::ledger::FileEntry;
 use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal, first_reading};
 use crate::reader::{ReadOptions, control_of, read};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tsumiage_schemas::{Finding, Month};
@@ -180,18 +181,19 @@ impl<'a> Intake<'a> {
     /// The machine failed; to try again does no harm.
     pub fn seal(&self, candidate: &Candidate, known: Option<&FileEntry>) -> Result<Seal, LogError> {
         let file_id = &candidate.file_id;
-        let (arrival, frozen) = self.arrival(candidate, known)?;
+        let (arrival, closings) = self.arrival(candidate, known)?;
         let reading = known.map_or_else(
             || self.readings.get(file_id).copied().unwrap_or_else(first_reading),
             |entry| entry.reading + 1,
         );
         // Its month was closed while it stood rejected: that other layouts accept it now comes too late.
-        let counts = |seal: &Seal| frozen.is_none() || seal.file_rejected;
+        let counts = |seal: &Seal| seal.file_rejected || !closings.froze(file_id, seal.processing_month);
         let seal = match self.log.left(&arrival, self.read_by()).filter(counts) {
             Some(seal) => seal,
             None => {
                 let mut read = self.read(&arrival, arrival.closed_through, reading)?;
                 if !counts(&read.seal) {
+                    let frozen = closings.rejected_files.get(file_id).copied();
                     read = self.read(&arrival, frozen, reading)?;
                 }
                 read.attempt.seal(&read.seal, &read.findings)?;
@@ -204,22 +206,20 @@ impl<'a> Intake<'a> {
         Ok(seal)
     }
 
-    /// How a file arrives; its bytes are in the archive then. And the newest month that was closed while it stood
-    /// rejected, if one was.
+    /// How a file arrives; its bytes are in the archive then. And the closings by which it does.
     fn arrival(
         &self,
         candidate: &Candidate,
         known: Option<&FileEntry>,
-    ) -> Result<(Arrival, Option<Month>), DiskError> {
+    ) -> Result<(Arrival, Cow<'_, Closings>), DiskError> {
         let file_id = &candidate.file_id;
         // Where others close months meanwhile, what is noted now is either seen by the closing or sees it.
         let arriving = self.archive.arriving()?;
-        let fresh = match &arriving {
-            Some(_) => Some(Closings::of(&events::read_in(self.archive.root())?)),
-            None => None,
+        let closings = match &arriving {
+            Some(_) => Cow::Owned(Closings::of(&events::read_in(self.archive.root())?)),
+            None => Cow::Borrowed(&self.closings),
         };
-        let closings = fresh.as_ref().unwrap_or(&self.closings);
-        let now = self.circumstances(closings);
+        let now = self.circumstances(&closings);
         let arrival = match (&candidate.source, known) {
             (Some(path), None) => {
                 self.archive.store(path, decide::arrival_now(file_id, &candidate.name, &now))?
@@ -231,7 +231,7 @@ impl<'a> Intake<'a> {
                 decide::arrival_again(entry, entry.arrival.clone(), at_hand, &now)
             }
         };
-        Ok((arrival, closings.rejected_files.get(file_id).copied()))
+        Ok((arrival, closings))
     }
 
     /// Reads a file into an attempt that is not sealed yet.

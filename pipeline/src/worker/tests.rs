@@ -9,10 +9,12 @@ mod several;
 
 use super::*;
 use crate::archive::{Archive, Arrival, hash_file};
+use crate::events;
 use crate::kafka::KafkaError;
 use crate::log::{Attempt, Begun, Log, ReadBy, Seal};
 use crate::stop::Stop;
 use crate::take_in::FileOutcome;
+use crate::writer::{FileHeader, Quoting, write_file};
 use arrow::array::RecordBatch;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -331,4 +333,30 @@ fn a_file_that_grows_is_not_touched_and_a_part_not_before_it_is_renamed() {
     assert!(longest >= settle || home.log.names() == ["a.csv", "b.csv"]);
     let grown = hash_file(&home.inbox("a.csv")).unwrap();
     assert!(home.log.seals().iter().any(|seal| seal.arrival.file_id == grown));
+}
+
+#[test]
+fn what_came_too_late_is_sent_again_once_its_month_is_open_again() {
+    let home = Home::new();
+    let (may, on) = ("2026-05".parse().unwrap(), "2026-06-30".parse().unwrap());
+    let empty = write_file(&FileHeader::new("531", "141003", may), Quoting::Needed, &[]).unwrap();
+    let keep = |what| {
+        let known = events::read(home.folder.path()).unwrap();
+        events::keep(home.folder.path(), &known, what, may, on, None).unwrap();
+    };
+    keep(events::What::Close { rejected_files: Vec::new() });
+    std::fs::write(home.inbox("late.csv"), empty).unwrap();
+    home.run(home.options()).unwrap();
+    std::fs::remove_file(home.inbox("late.csv")).unwrap();
+    assert_eq!(home.run(home.options()).unwrap().files, 0, "F08, and nothing changed since");
+    keep(events::What::Reopen);
+    assert_eq!(home.run(home.options()).unwrap().files, 1, "from the archive, nobody gives it again");
+    assert_eq!(home.run(home.options()).unwrap().files, 0);
+    let seals = home.log.seals();
+    let told: Vec<(bool, u32)> = seals.iter().map(|seal| (seal.file_rejected, seal.reading)).collect();
+    assert_eq!(told, [(true, 1), (false, 2)]);
+    let [first, again] = [&seals[0].arrival, &seals[1].arrival];
+    assert_eq!((&first.name, first.taken_in_on), (&again.name, again.taken_in_on), "as it arrived");
+    let through = |arrival: &Arrival| arrival.closed_through.unwrap().to_string();
+    assert_eq!([through(first), through(again)], ["2026-05", "2026-04"]);
 }

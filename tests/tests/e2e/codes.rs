@@ -42,6 +42,10 @@ fn every_code_is_published_for_its_specimen_and_no_other() {
     nightly(folder.path(), "2026-05-10", &nights.first, &["--months", "2026-04..2026-06"]);
     nightly(folder.path(), "2026-05-11", &nights.second, &[]);
     let data = folder.path().join("data").display().to_string();
+    let sql = "SELECT file_id FROM files WHERE name = 'F11.csv'";
+    let answer = tsumiage(["query", sql, "--format", "csv", "--data", &data]);
+    let id = answer.lines().last().unwrap();
+    tsumiage(["withdraw", id, "--reason", "誤送付", "--on", "2026-05-12", "--data", &data]);
     tsumiage(["close", "2026-05", "--on", "2026-06-01", "--data", &data]);
     let got = published(&snapshot_of(&nightly(folder.path(), "2026-06-02", &nights.closed, &[])));
 

@@ -82,7 +82,7 @@ impl Place {
 }
 
 /// The cells of a CSV as bytes.
-fn cells(path: &Path) -> Vec<Vec<Vec<u8>>> {
+pub fn cells(path: &Path) -> Vec<Vec<Vec<u8>>> {
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert!(bytes.ends_with(b"\r\n"));
     assert!(bytes.iter().zip(&bytes[1..]).all(|(a, b)| *b != b'\n' || *a == b'\r'), "CR LF only");
@@ -91,7 +91,7 @@ fn cells(path: &Path) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// CP932 as text; panics on what is not CP932. Lists are short, so it is enough to look characters up.
-fn decoded(bytes: &[u8]) -> String {
+pub fn decoded(bytes: &[u8]) -> String {
     let mut record = b"2,2,\"".to_vec();
     record.extend_from_slice(bytes);
     let mut records = tsumiage_pipeline::reader::Records::new(&record);

@@ -32,8 +32,6 @@ fn what_is_withdrawn_does_not_count_from_its_processing_month_on() {
     let without = place.snapshot(&["resolve"]);
     assert_eq!(place.people(&without), ["10", "20"]);
     assert_eq!(place.files(&without), ["june.csv,accepted,2,2,0", "may.csv,accepted,2,2,0"]);
-    assert_eq!(place.run(&["timeline", "--insured", "0000000030"]).0, 1);
-    assert_eq!(place.run(&["timeline", "--insured", "0000000030", "--as-of", "2026-06"]).0, 0);
     assert_eq!(place.snapshot(&["resolve", "--as-of", "2026-06"]), before, "as of June it still counts");
     let july = place.snapshot(&["resolve", "--as-of", "2026-07"]);
     assert_eq!(place.people(&july), ["10", "20"]);
@@ -113,8 +111,15 @@ fn what_cannot_be_withdrawn_or_closed_is_wrong_usage() {
     wrong(&["withdraw", &record("4"), "--reason", "x"], "2 to 3");
     wrong(&["withdraw", &record("-3"), "--reason", "x"], "2 to 3");
     wrong(&["withdraw", &record("x"), "--reason", "x"], "no record number");
-    wrong(&["withdraw", &id, "--reason", " "], "--reason");
-    wrong(&["withdraw", &id], "--reason");
+    for command in [&["withdraw", &id][..], &["reopen", "2026-05"]] {
+        let with = |reason: &'static str| [command, &["--reason", reason]].concat();
+        wrong(command, "--reason");
+        wrong(&with(" "), "--reason wants a text");
+        wrong(&with("a\u{1b}[2J"), "--reason holds a control character");
+        wrong(&with("被保険者9876543210の分"), "--reason holds ten digits");
+    }
+    wrong(&["reopen", "2026-05", "--reason", "x"], "2026-05 is not closed, no processing month is");
+    wrong(&["reopen", "2026-05", "--reason", "x", "--as-of", "2026-05"], "--as-of");
     wrong(&["close", "2026-07", "--on", "2026-06-30"], "not begun");
     wrong(&["close", "2026-06", "--as-of", "2026-06"], "--as-of");
     assert!(!Path::new(&place.path("data/archive/events")).exists());

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod changes;
+mod closings;
 mod codes;
 mod error_lists;
 mod events;
 mod exchange_ids;
+mod gc;
 mod golden;
 mod kafka_broker;
 mod layouts;
@@ -23,3 +25,4 @@ mod sequences;
 mod status;
 mod support;
 mod timeline;
+mod withdrawn;

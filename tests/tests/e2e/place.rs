@@ -3,6 +3,7 @@
 
 use crate::support::{Source, snapshot_of, tsumiage};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,12 +110,37 @@ impl Place {
             ];
             ("5311".to_owned(), items.map(|(item, value)| (item.to_owned(), value)).to_vec())
         };
+        self.written(insurer_no, name, month, rows.iter().map(row).collect())
+    }
+
+    /// Writes a file of 141003 with a slip that corrects a care level: insured number's last digits, movement date,
+    /// correction date, care level.
+    pub fn slip(&self, name: &str, month: &str, [insured, date, corrected, care_level]: [&str; 4]) -> String {
+        let items = [
+            ("movement_date", date.to_owned()),
+            ("correction_date", corrected.to_owned()),
+            ("correction_type", "2".to_owned()),
+            ("insurer_no", "141003".to_owned()),
+            ("insured_no", format!("{insured:0>10}")),
+            ("care_level", care_level.to_owned()),
+        ];
+        let items = items.map(|(item, value)| (item.to_owned(), value)).to_vec();
+        self.written("141003", name, month, vec![("5321".to_owned(), items)])
+    }
+
+    fn written(
+        &self,
+        insurer_no: &str,
+        name: &str,
+        month: &str,
+        rows: Vec<(String, Vec<(String, String)>)>,
+    ) -> String {
         let source = Source {
             name: name.to_owned(),
             processing_month: month.parse().unwrap(),
             taken_in_on: "2026-01-01".parse().unwrap(), // told when it is taken in
             sender_no: insurer_no.to_owned(),
-            rows: rows.iter().map(row).collect(),
+            rows,
         };
         let path = self.path(name);
         fs::write(&path, source.to_exchange_file(&self.spec, Quoting::Needed)).unwrap();
@@ -190,10 +216,39 @@ impl Place {
         (folder.join(file_id), folder.join(format!("{file_id}.json")))
     }
 
+    /// A copy of a data folder's archive and settings, from which another data folder can be made.
+    pub fn copied_archive(&self, to: &str) -> String {
+        let (from, to) = (PathBuf::from(self.data()), PathBuf::from(self.path(to)));
+        copy(&from.join("archive"), &to.join("archive"));
+        fs::copy(from.join("settings.toml"), to.join("settings.toml")).unwrap();
+        to.display().to_string()
+    }
+
     /// The status as JSON.
     pub fn status(&self) -> Value {
         serde_json::from_str(&self.run(&["status", "--format", "json"]).1).unwrap()
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|e| (e.path(), e.file_name())).unwrap();
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+/// The bytes of what a snapshot publishes as a function of facts and options alone, by path: not its manifest, which
+/// has its id, and not the difference to another snapshot.
+pub fn published(snapshot: &Path) -> BTreeMap<String, Vec<u8>> {
+    let listed = manifest(snapshot)["files"].as_array().unwrap().clone();
+    let paths = listed.iter().map(|file| file["path"].as_str().unwrap().to_owned());
+    let paths = paths.filter(|path| !path.starts_with("changes/"));
+    paths.map(|path| (path.clone(), fs::read(snapshot.join(path)).unwrap())).collect()
 }
 
 /// A snapshot's manifest.

@@ -1,10 +1,13 @@
 //! The status as lines for people.
 
-use super::{MonthRow, State, Status, Union};
+use super::{MonthRow, Reopening, State, Status, Union};
 use std::fmt::Write;
 
 /// Rejected files named here; JSON has them all.
 const REJECTED_SHOWN: usize = 10;
+
+/// Newest reopenings named here; JSON has them all.
+const REOPENINGS_SHOWN: usize = 5;
 
 /// The whole status.
 pub fn table(status: &Status<'_>) -> anyhow::Result<String> {
@@ -30,6 +33,11 @@ fn head(out: &mut String, status: &Status<'_>) -> std::fmt::Result {
     match status.closed_through {
         Some(month) => writeln!(out, "closed       {month} and all earlier processing months")?,
         None => writeln!(out, "closed       no processing month yet")?,
+    }
+    for reopening in status.reopenings.iter().rev().take(REOPENINGS_SHOWN).rev() {
+        let Reopening { month, on, reason, closed_again } = reopening;
+        let again = if *closed_again { ", closed again since" } else { "" };
+        writeln!(out, "reopened     {month} and later ones on {on}{again}: {reason}")?;
     }
     for (topic, next) in &status.ledger.kafka {
         let offsets: Vec<String> = next.iter().map(|(partition, at)| format!("{partition}:{at}")).collect();

@@ -133,10 +133,7 @@ impl Sink {
 /// Whether a file stood rejected when its month was closed: that it is accepted now, read by other layouts, comes too
 /// late. A worker sees to it when it reads the file; the closing may have come after that.
 fn too_late(seal: &Seal, closings: &Closings) -> bool {
-    let closed = closings.rejected_files.get(&seal.arrival.file_id);
-    closed.is_some_and(|closed| {
-        !seal.file_rejected && seal.processing_month.is_none_or(|month| month <= *closed)
-    })
+    !seal.file_rejected && closings.froze(&seal.arrival.file_id, seal.processing_month)
 }
 
 /// Notes in the archive what the ledger decided about arrivals; without the bytes there is no arrival.

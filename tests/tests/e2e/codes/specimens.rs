@@ -138,6 +138,8 @@ fn of_files(make: &mut Maker, all: &mut Vec<Specimen>) {
     make.person += 1;
     let two = file(&[make.movement(&[]), make.movement(&[])]);
     all.push(Specimen { name: "R14.csv", bytes: replaced(&two, "2,3,5311", b"2,3,5999") });
+    make.person += 1;
+    all.push(Specimen { name: "F11.csv", bytes: file(&[make.movement(&[])]) }); // to be withdrawn
     let kana = file(&[make.movement(&[("insured_no", "0000999999"), ("name_kana", "QQ")])]);
     all.push(Specimen { name: "R07.csv", bytes: replaced(&kana, "QQ", b"\x81") });
 }
