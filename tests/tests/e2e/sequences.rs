@@ -69,6 +69,7 @@ struct Done {
     damaged: u64,
     withdrawals: u64,
     closings: u64,
+    reopenings: u64,
 }
 
 impl Done {
@@ -81,6 +82,7 @@ impl Done {
         self.damaged += other.damaged;
         self.withdrawals += other.withdrawals;
         self.closings += other.closings;
+        self.reopenings += other.reopenings;
     }
 }
 
@@ -152,11 +154,13 @@ impl Life {
             55..62 => self.arrive("ingest"),
             62..66 => self.again(),
             66..76 => self.withdraw(),
-            76..80 => self.close(),
-            80..84 => self.as_of(),
-            84..90 => self.other_settings(),
-            90..95 => self.damage(),
-            95..97 => self.rebuild(),
+            76..79 => self.close(),
+            79..81 => self.reopen(),
+            81..84 => self.as_of(),
+            84..89 => self.other_settings(),
+            89..93 => self.damage(),
+            93..95 => self.rebuild(),
+            95..97 => self.remove(),
             _ => self.resolve(&[]),
         }
     }
@@ -210,6 +214,24 @@ impl Life {
         let out = self.run(&["close", &month, "--on", &self.on()]);
         self.done.closings += 1;
         self.published(&out, &["--as-of", &month]);
+    }
+
+    /// Opens the newest closed month again, if there is one.
+    fn reopen(&mut self) {
+        let status = self.run(&["status", "--format", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        if let Some(month) = status["closed_through"].as_str() {
+            self.run(&["reopen", month, "--reason", "追加の訂正", "--on", &self.on()]);
+            self.done.reopenings += 1;
+            self.resolve(&[]);
+        }
+    }
+
+    /// Removes old snapshots; those that stay keep what they share.
+    fn remove(&mut self) {
+        self.run(&["snapshots", "gc", "--keep", "1"]);
+        self.run(&["snapshots", "verify"]);
+        self.resolve(&[]);
     }
 
     fn as_of(&mut self) {
