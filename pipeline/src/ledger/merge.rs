@@ -64,7 +64,7 @@ pub(super) fn merge(
 }
 
 /// The sum of a merged run's rows as they stand in its file.
-fn read_back(root: &Path, run: &RunEntry, schema: &SchemaRef) -> Result<RowSum, DiskError> {
+pub(super) fn read_back(root: &Path, run: &RunEntry, schema: &SchemaRef) -> Result<RowSum, DiskError> {
     let Opened { path, reader, .. } = Opened::new(root, run, BATCH_ROWS)?;
     let mut summing = Summing::new(schema, root)?;
     let mut before: Option<Keys> = None;
@@ -115,7 +115,7 @@ impl Opened {
 
 /// Rows and the sum of their hashes, whatever their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct RowSum {
+pub(super) struct RowSum {
     rows: i64,
     hashes: u64,
 }

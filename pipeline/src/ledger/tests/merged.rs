@@ -1,8 +1,8 @@
 //! A merged run is its sources, one after another and sorted, whatever their sizes and layouts.
 
 use super::super::manifest::RunEntry;
-use super::super::merge::merge;
-use super::super::runs::{sorted, write_run};
+use super::super::merge::{merge, read_back};
+use super::super::runs::{RunWriter, sorted, write_run};
 use crate::disk;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array,
@@ -187,4 +187,28 @@ fn a_run_that_is_not_what_was_written_is_not_merged() {
         disk::entries(&root.join("facts/141003")).unwrap().len() >= 2,
         "nothing of the sources is touched"
     );
+}
+
+#[test]
+fn what_is_read_back_tells_other_rows_and_another_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = fact_schema(&Spec::embedded().unwrap(), FactTable::Insurer);
+    let facts = facts(&schema, &[(1, 1), (1, 2), (2, 7)], &mut Numbers(1));
+    let read = |name: &str, parts: &[RecordBatch]| {
+        let table = FactTable::Insurer;
+        let mut run = RunWriter::create(folder.path(), table, String::new(), name, &schema).unwrap();
+        parts.iter().for_each(|part| run.write(part).unwrap());
+        read_back(folder.path(), &run.finish().unwrap(), &schema).map_err(|error| error.to_string())
+    };
+    let whole = read("1.parquet", std::slice::from_ref(&facts)).unwrap();
+    assert_eq!(read("2.parquet", &[facts.slice(0, 2), facts.slice(2, 1)]).unwrap(), whole);
+    assert_ne!(read("3.parquet", &[facts.slice(0, 2)]).unwrap(), whole);
+    let mut columns = facts.columns().to_vec();
+    let changed = column(schema.field(columns.len() - 1), 3, &mut Numbers(2));
+    assert_ne!(&changed, columns.last().unwrap());
+    *columns.last_mut().unwrap() = changed;
+    let changed = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    assert_ne!(read("4.parquet", &[changed]).unwrap(), whole, "one value differs");
+    let order = read("5.parquet", &[facts.slice(2, 1), facts.slice(0, 2)]).unwrap_err();
+    assert!(order.contains("not sorted"), "{order}");
 }
