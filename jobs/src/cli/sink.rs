@@ -262,7 +262,7 @@ impl Reading<'_, '_> {
         let memory_bytes = folder.settings.memory_mib << 19; // half, as for any run
         let committed =
             pool.install(|| self.sink.commit(&mut ledger, &archive, &folder.spec, memory_bytes))?;
-        let compacted = pool.install(|| compacted(&mut ledger, self.console));
+        let compacted = compacted(&mut ledger, self.console);
         let layouts = folder.layouts.clone();
         drop(folder);
         self.whole_since = None;

@@ -9,7 +9,6 @@ use super::manifest::RunEntry;
 use super::merge::merge;
 use super::runs::run_name;
 use crate::disk::DiskError;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use tsumiage_schemas::FactTable;
 
@@ -20,9 +19,6 @@ const MOST: usize = 16;
 
 /// Most runs that are merged into one. Only a ledger from before compaction has more small ones.
 const AT_ONCE: usize = 32;
-
-/// Merges that go on at the same time.
-const MERGES: usize = 2;
 
 /// What a compaction came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,16 +80,14 @@ impl Ledger {
         let root = self.root.clone();
         let mut commit = Commit::begin(self, 0)?;
         let mut compacted = Compacted::default();
-        for merges in merges.chunks(MERGES) {
-            let merged: Result<Vec<_>, DiskError> =
-                merges.par_iter().map(|of| merge(&root, &of.runs, &of.name)).collect();
-            for (of, (run, items)) in merges.iter().zip(merged?) {
-                compacted.runs += of.runs.len();
-                compacted.into += 1;
-                compacted.rows += run.rows;
-                compacted.bytes += run.bytes;
-                commit.replace(&of.runs, run, items);
-            }
+        // One after another: each holds pages of all its sources.
+        for Merge { runs, name } in &merges {
+            let (run, items) = merge(&root, runs, name)?;
+            compacted.runs += runs.len();
+            compacted.into += 1;
+            compacted.rows += run.rows;
+            compacted.bytes += run.bytes;
+            commit.replace(runs, run, items);
         }
         commit.finish()?;
         Ok(Some(compacted))

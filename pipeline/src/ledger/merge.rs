@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Rows that the batches of all sources hold together, about 25 MB.
-const HELD_ROWS: usize = 65_536;
+/// Rows that the batches of all sources hold together, about 7 MB. Measured on 20 sources of 37,000 facts: 180 MB in all,
+/// for the pages of every column of every source and for the row group; with four times as many rows here, 220 MB.
+const HELD_ROWS: usize = 16_384;
 
 /// Rows of a batch of the merged run.
 const BATCH_ROWS: usize = 8_192;
