@@ -5,7 +5,7 @@ use super::args::{Common, Intake, Reporting};
 use super::console::Console;
 use super::data_folder::{Busy, DataFolder};
 use super::summary::Stacked;
-use super::taking_in::{Arriving, taken_in};
+use super::taking_in::{Arriving, compacted, taken_in};
 use super::{Exit, Usage, one_line, summary};
 use crate::publish::snapshot::Snapshots;
 use crate::published::{Standing, file_standings};
@@ -193,17 +193,17 @@ fn ledger_of(
 ) -> anyhow::Result<(Ledger, Vec<FileOutcome>)> {
     if let Input::Again(again) = &job.input {
         let begun = Instant::now();
-        let (ledger, outcomes) = again(folder)?;
+        let (mut ledger, outcomes) = again(folder)?;
+        compacted(&mut ledger, console)?;
         run.rebuilt(&outcomes, begun.elapsed().as_secs_f64());
         return Ok((ledger, outcomes));
     }
     let mut ledger = Ledger::open(&folder.path)?;
     readable(&ledger, &folder.spec)?;
     run.ledger(&ledger);
-    let outcomes = match &job.input {
-        Input::Files(arriving) => taken_in(arriving, job.common.on, folder, &mut ledger, run, console)?,
-        Input::Ledger | Input::Again(_) => Vec::new(),
-    };
+    let Input::Files(arriving) = &job.input else { return Ok((ledger, Vec::new())) };
+    let outcomes = taken_in(arriving, job.common.on, folder, &mut ledger, run, console)?;
+    compacted(&mut ledger, console)?;
     Ok((ledger, outcomes))
 }
 

@@ -9,7 +9,7 @@ use super::data_folder::{Busy, DataFolder, only_sink};
 use super::linked::{PATIENCE, link};
 use super::running::Running;
 use super::summary::{Sums, rounded, summed_up};
-use super::taking_in::{file_event, rejected_note};
+use super::taking_in::{compacted, file_event, rejected_note};
 use super::{Exit, Usage};
 use crate::resolve::readable;
 use serde_json::json;
@@ -262,6 +262,7 @@ impl Reading<'_, '_> {
         let memory_bytes = folder.settings.memory_mib << 19; // half, as for any run
         let committed =
             pool.install(|| self.sink.commit(&mut ledger, &archive, &folder.spec, memory_bytes))?;
+        let compacted = compacted(&mut ledger, self.console);
         let layouts = folder.layouts.clone();
         drop(folder);
         self.whole_since = None;
@@ -269,6 +270,7 @@ impl Reading<'_, '_> {
         self.gauges.commit(&committed.seals, begun.elapsed());
         self.gauges.held(held(&self.sink));
         self.told_committed(&committed, &archive, &layouts, begun.elapsed());
+        compacted?; // only now: what was committed stands
         Ok(true)
     }
 

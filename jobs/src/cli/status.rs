@@ -100,6 +100,8 @@ struct Missing<'a> {
 struct LedgerSize {
     commits: usize,
     insurers: usize,
+    /// Runs of the insurer or registry table that has most.
+    most_runs: usize,
     /// Where reading goes on in Kafka: by cluster and topic the offset of every partition.
     kafka: BTreeMap<String, BTreeMap<i32, i64>>,
 }
@@ -149,6 +151,7 @@ pub fn status(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
         ledger: LedgerSize {
             commits: ledger.commits(),
             insurers: ledger.runs().len(),
+            most_runs: ledger.most_runs(),
             kafka: ledger.kafka_ranges().map(|range| (range.of.clone(), range.next.clone())).collect(),
         },
         latest: latest.as_ref().map(latest_of),

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tsumiage_pipeline::kafka::producer::Sent;
-use tsumiage_pipeline::ledger::Ledger;
+use tsumiage_pipeline::ledger::{Compacted, Ledger};
 use tsumiage_pipeline::take_in::FileOutcome;
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::Code;
@@ -75,6 +75,25 @@ pub fn summed_up(sums: &Sums, seconds: f64, console: &Console<'_>) {
          records    {found} found: {accepted} accepted, {not_accepted} rejected, {warned} warned\n\
          take in    {seconds:.2} s, {} records/s, {:.1} MB\n",
         rate(*found, seconds),
+        *bytes as f64 / 1e6,
+    ));
+}
+
+/// That runs of the ledger were merged.
+pub fn compacted(compacted: &Compacted, seconds: f64, console: &Console<'_>) {
+    let Compacted { runs, into, rows, bytes } = compacted;
+    if console.json {
+        return console.event(&json!({
+            "event": "compacted",
+            "runs": runs,
+            "into": into,
+            "facts": rows,
+            "bytes": bytes,
+            "seconds": rounded(seconds),
+        }));
+    }
+    console.report(&format!(
+        "compacted  {runs} runs of the ledger into {into}; {seconds:.2} s, {rows} facts, {:.1} MB\n",
         *bytes as f64 / 1e6,
     ));
 }

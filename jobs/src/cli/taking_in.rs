@@ -102,6 +102,18 @@ pub fn taken_in(
     Ok(outcomes)
 }
 
+/// Merges the ledger's runs where there are too many, and says so.
+///
+/// # Errors
+/// The ledger cannot be read or written; what was taken in stands.
+pub fn compacted(ledger: &mut Ledger, console: &Console<'_>) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    if let Some(compacted) = ledger.compact()? {
+        summary::compacted(&compacted, begun.elapsed().as_secs_f64(), console);
+    }
+    Ok(())
+}
+
 fn through_kafka(
     choice: &KafkaChoice,
     files: &[PathBuf],

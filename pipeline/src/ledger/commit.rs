@@ -49,7 +49,7 @@ impl<'a> Commit<'a> {
         make_folders(&ledger.root)?;
         let manifest = Manifest { number, parent: ledger.newest_hash.clone(), ..Manifest::default() };
         for folder in ["facts", "registry"] {
-            remove_leftovers(&ledger.root.join(folder), number)?;
+            remove_leftovers(ledger, &ledger.root.join(folder))?;
         }
         let pending = BTreeMap::new();
         let findings = ledger.root.join(findings_path(number));
@@ -169,18 +169,29 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
+    /// Says that the facts of these runs are in another one now, which stands on the disk, with these items.
+    pub(super) fn replace(&mut self, replaced: &[RunEntry], run: RunEntry, items: Vec<String>) {
+        let known = self.manifest.items.entry(run.table).or_default();
+        if known.len() < items.len() {
+            *known = items; // of a table the widest
+        }
+        self.manifest.replaces.extend(replaced.iter().map(|run| run.path.clone()));
+        self.manifest.runs.push(run);
+    }
+
     /// Number of files added.
     pub fn files(&self) -> usize {
         self.manifest.files.len()
     }
 
-    /// Makes the commit count: data first, then the manifest. With no file added and nothing read
-    /// nothing happens.
+    /// Makes the commit count: data first, then the manifest. With no file added, nothing read and nothing
+    /// replaced nothing happens.
     ///
     /// # Errors
     /// Something cannot be written, or another program made this commit meanwhile; then nothing counts.
     pub fn finish(mut self) -> Result<(), DiskError> {
-        if self.manifest.files.is_empty() && self.manifest.kafka.is_none() {
+        let Manifest { files, kafka, replaces, .. } = &self.manifest;
+        if files.is_empty() && kafka.is_none() && replaces.is_empty() {
             return Ok(());
         }
         self.write_runs()?;
@@ -194,6 +205,7 @@ impl<'a> Commit<'a> {
             disk::sync_folder(&root.join(folder))?;
         }
         let path = root.join("manifests").join(format!("{:08}.json", self.manifest.number));
+        self.ledger.fits(&self.manifest).map_err(|why| DiskError::invalid(&path, why))?;
         let bytes = disk::to_json(&path, &self.manifest)?;
         let hash = hash(&bytes);
         // After a failed or doubtful create the look decides: the same bytes are our own commit.
@@ -210,13 +222,15 @@ fn findings_path(number: u64) -> String {
     format!("findings/{number:08}.parquet")
 }
 
-/// Removes runs of commits that never came to a manifest.
-fn remove_leftovers(facts: &Path, number: u64) -> Result<(), DiskError> {
-    let prefix = format!("{number:08}-");
+/// Removes runs that do not count: of commits that never came to a manifest, and those that an earlier commit has
+/// replaced. Only now: whoever opened the ledger before, without the lock, may have been reading them.
+fn remove_leftovers(ledger: &Ledger, facts: &Path) -> Result<(), DiskError> {
     for folder in disk::entries(facts)?.iter().filter(|path| path.is_dir()) {
         for path in disk::entries(folder)? {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with(&prefix) || name.starts_with(".part") {
+            let counts = path.strip_prefix(&ledger.root).is_ok_and(|relative| {
+                relative.to_str().is_some_and(|relative| ledger.runs.contains_key(relative))
+            });
+            if !counts && path.extension().is_some_and(|e| e == "parquet") {
                 fs::remove_file(&path).map_err(io(&path))?;
             }
         }

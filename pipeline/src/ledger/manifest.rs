@@ -20,6 +20,9 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// Runs of facts written.
     pub runs: Vec<RunEntry>,
+    /// Paths of runs of earlier commits whose facts are in these runs now, so that they count no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
     /// Findings written.
     pub findings: Option<DataFile>,
     /// Items of the facts in its runs with their types, by table and in the order of the masks.

@@ -6,17 +6,21 @@
 //! * `ledger/findings/<commit>.parquet`: what the reader found
 //! * `ledger/manifests/<commit>.json`: created only if absent, naming its parent's hash
 //!
-//! Promise: only this module creates manifests; what no manifest names does not count (a killed run
-//! leaves such files, the next commit removes them). Each commit is all or nothing.
+//! Promise: only this module creates manifests; what no manifest names, or a later one replaces, does not
+//! count (a killed run leaves such files, the next commit removes them). Each commit is all or nothing. No fact
+//! is ever dropped: a compaction writes those of many runs into one, and checks that they are the same.
 
 mod commit;
+mod compact;
 mod findings;
 mod manifest;
+mod merge;
 mod runs;
 #[cfg(test)]
 mod tests;
 
 pub use commit::Commit;
+pub use compact::Compacted;
 pub use findings::{findings_batch, findings_batches, findings_schema, read_findings};
 pub use manifest::{FileEntry, KafkaRange, Manifest, Mark, RunEntry};
 
@@ -33,6 +37,8 @@ pub struct Ledger {
     root: PathBuf,
     /// Manifests in order; their numbers are 1, 2, 3 …
     manifests: Vec<Manifest>,
+    /// The runs that count, by path: by table or insurer and then commit.
+    runs: BTreeMap<String, RunEntry>,
     /// SHA-256 of the newest manifest.
     newest_hash: Option<String>,
     /// The entry in force of every file, by file id.
@@ -82,7 +88,7 @@ impl Ledger {
     /// not there is an empty ledger.
     ///
     /// # Errors
-    /// A manifest is missing, damaged, or does not name the one before it.
+    /// A manifest is missing, damaged, or does not go on where the one before it ended.
     pub fn open(data: &Path) -> Result<Ledger, DiskError> {
         let mut ledger = Ledger { root: data.join("ledger"), ..Ledger::default() };
         let manifests = ledger.root.join("manifests");
@@ -90,24 +96,42 @@ impl Ledger {
         for path in paths {
             if path.extension().is_some_and(|e| e == "json") {
                 let (manifest, hash) = manifest::read(&path)?;
-                if manifest.number != ledger.manifests.len() as u64 + 1
-                    || manifest.parent != ledger.newest_hash
-                {
-                    return Err(DiskError::invalid(
-                        &path,
-                        "does not follow the manifest before it; run `tsumiage rebuild` to make the ledger again from the archive",
-                    ));
-                }
-                if manifest.kafka.as_ref().is_some_and(|read| ledger.kafka(&read.of) != read.from) {
-                    return Err(DiskError::invalid(
-                        &path,
-                        "does not go on in Kafka where the manifest before it ended",
-                    ));
-                }
+                ledger.fits(&manifest).map_err(|why| DiskError::invalid(&path, why))?;
                 ledger.add(manifest, hash);
             }
         }
         Ok(ledger)
+    }
+
+    /// Whether a manifest goes on where this ledger ends; else why not.
+    fn fits(&self, manifest: &Manifest) -> Result<(), &'static str> {
+        if manifest.number != self.manifests.len() as u64 + 1 || manifest.parent != self.newest_hash {
+            return Err(
+                "does not follow the manifest before it; run `tsumiage rebuild` to make the ledger again from the archive",
+            );
+        }
+        if manifest.kafka.as_ref().is_some_and(|read| self.kafka(&read.of) != read.from) {
+            return Err("does not go on in Kafka where the manifest before it ended");
+        }
+        if !self.keeps_facts(manifest) {
+            return Err(
+                "replaces runs by others than its own; run `tsumiage rebuild` to make the ledger again from the archive",
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a manifest that replaces runs replaces such that count, by as many facts of the same insurers.
+    fn keeps_facts(&self, manifest: &Manifest) -> bool {
+        let mut rows: BTreeMap<(FactTable, &str), i64> = BTreeMap::new();
+        for path in &manifest.replaces {
+            let Some(run) = self.runs.get(path) else { return false };
+            *rows.entry((run.table, &run.insurer_no)).or_default() += run.rows;
+        }
+        for run in manifest.runs.iter().filter(|_| !manifest.replaces.is_empty()) {
+            *rows.entry((run.table, &run.insurer_no)).or_default() -= run.rows;
+        }
+        rows.values().all(|difference| *difference == 0)
     }
 
     fn add(&mut self, manifest: Manifest, hash: String) {
@@ -124,6 +148,10 @@ impl Ledger {
         if let Some(read) = &manifest.kafka {
             self.kafka.insert(read.of.clone(), read.clone());
         }
+        for path in &manifest.replaces {
+            self.runs.remove(path);
+        }
+        self.runs.extend(manifest.runs.iter().map(|run| (run.path.clone(), run.clone())));
         self.manifests.push(manifest);
         self.newest_hash = Some(hash);
     }
@@ -154,7 +182,7 @@ impl Ledger {
         self.next_seq
     }
 
-    /// All runs of recipients, by insurer number and then commit.
+    /// The runs of recipients that count, by insurer number and then commit.
     pub fn runs(&self) -> BTreeMap<&str, Vec<&RunEntry>> {
         let mut runs: BTreeMap<&str, Vec<&RunEntry>> = BTreeMap::new();
         for run in self.runs_of(FactTable::Recipient) {
@@ -163,9 +191,9 @@ impl Ledger {
         runs
     }
 
-    /// All runs of a table, in order of commit.
+    /// The runs of a table that count, in order of commit; those of recipients by insurer first.
     pub fn runs_of(&self, table: FactTable) -> impl Iterator<Item = &RunEntry> {
-        self.manifests.iter().flat_map(|manifest| &manifest.runs).filter(move |run| run.table == table)
+        self.runs.values().filter(move |run| run.table == table)
     }
 
     /// The first table whose facts stand there with items that these layouts have in another order or with

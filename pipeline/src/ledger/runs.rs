@@ -65,33 +65,78 @@ pub(super) fn write_run(
     name: &str,
     batches: Vec<RecordBatch>,
 ) -> Result<RunEntry, DiskError> {
-    let relative = match table {
-        FactTable::Recipient => PathBuf::from("facts").join(&insurer_no),
-        _ => PathBuf::from("registry").join(table.name()),
-    };
-    let folder = root.join(&relative);
-    disk::make_folder(&folder)?;
-    let path = folder.join(name);
-    let sorted = sorted(batches).map_err(|e| DiskError::invalid(&path, e))?;
-    write_parquet(&path, &sorted)?;
-    disk::sync_folder(&folder)?;
-    let bytes = path.metadata().map_err(io(&path))?.len();
-    Ok(RunEntry {
-        path: relative.join(name).to_string_lossy().into_owned(),
-        table,
-        insurer_no,
-        rows: sorted.num_rows() as i64,
-        bytes,
-        sha256: hash_file(&path)?,
-        files: file_numbers(&sorted).map_err(|e| DiskError::invalid(&path, e))?,
-    })
+    let mut run = RunWriter::create(root, table, insurer_no, name, &batches[0].schema())?; // never without a batch
+    let sorted = sorted(batches).map_err(|e| DiskError::invalid(&run.path, e))?;
+    run.write(&sorted)?;
+    run.finish()
 }
 
-/// The numbers of the files whose facts these are, ascending.
-fn file_numbers(facts: &RecordBatch) -> Result<Vec<i32>, ArrowError> {
-    let seqs = facts.column(facts.schema().index_of("file_seq")?).as_primitive::<Int32Type>();
-    let numbers: BTreeSet<i32> = seqs.values().iter().copied().collect();
-    Ok(numbers.into_iter().collect())
+/// A run on its way to its file.
+pub(super) struct RunWriter {
+    relative: PathBuf,
+    path: PathBuf,
+    table: FactTable,
+    insurer_no: String,
+    writer: ArrowWriter<File>,
+    rows: i64,
+    files: BTreeSet<i32>,
+}
+
+impl RunWriter {
+    /// Begins a run; the insurer number is empty for other tables than recipients.
+    pub fn create(
+        root: &Path,
+        table: FactTable,
+        insurer_no: String,
+        name: &str,
+        schema: &SchemaRef,
+    ) -> Result<RunWriter, DiskError> {
+        let relative = match table {
+            FactTable::Recipient => PathBuf::from("facts").join(&insurer_no),
+            _ => PathBuf::from("registry").join(table.name()),
+        };
+        disk::make_folder(&root.join(&relative))?;
+        let relative = relative.join(name);
+        let path = root.join(&relative);
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
+            .set_statistics_enabled(EnabledStatistics::Page)
+            .build();
+        let file = File::create(&path).map_err(io(&path))?;
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties));
+        let writer = writer.map_err(disk::parquet(&path))?;
+        Ok(RunWriter { relative, path, table, insurer_no, writer, rows: 0, files: BTreeSet::new() })
+    }
+
+    /// Appends facts that are sorted and come after those before.
+    pub fn write(&mut self, facts: &RecordBatch) -> Result<(), DiskError> {
+        self.writer.write(facts).map_err(disk::parquet(&self.path))?;
+        let seqs = facts.schema().index_of("file_seq").map_err(|e| DiskError::invalid(&self.path, e))?;
+        self.files.extend(facts.column(seqs).as_primitive::<Int32Type>().values());
+        self.rows += facts.num_rows() as i64;
+        Ok(())
+    }
+
+    /// Completes the file; it is on the disk when this returns.
+    pub fn finish(mut self) -> Result<RunEntry, DiskError> {
+        let path = &self.path;
+        let written = self.writer.finish().map_err(disk::parquet(path))?;
+        if written.file_metadata().num_rows() != self.rows {
+            return Err(DiskError::invalid(path, "other rows were written than given"));
+        }
+        self.writer.inner().sync_all().map_err(io(path))?;
+        disk::sync_folder(path.parent().unwrap_or(path))?;
+        Ok(RunEntry {
+            path: self.relative.to_string_lossy().into_owned(),
+            table: self.table,
+            insurer_no: self.insurer_no,
+            rows: self.rows,
+            bytes: path.metadata().map_err(io(path))?.len(),
+            sha256: hash_file(path)?,
+            files: self.files.into_iter().collect(),
+        })
+    }
 }
 
 /// One batch by (insured number, file number, record number).
@@ -105,21 +150,4 @@ pub(super) fn sorted(batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowErro
     };
     let order = lexsort_to_indices(&[key("insured_no")?, key("file_seq")?, key("record_no")?], None)?;
     take_record_batch(&all, &order)
-}
-
-fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<(), DiskError> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .build();
-    let file = File::create(path).map_err(io(path))?;
-    let mut writer =
-        ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(disk::parquet(path))?;
-    writer.write(batch).map_err(disk::parquet(path))?;
-    let written = writer.finish().map_err(disk::parquet(path))?;
-    if written.file_metadata().num_rows() != batch.num_rows() as i64 {
-        return Err(DiskError::invalid(path, "fewer rows were written than given"));
-    }
-    writer.inner().sync_all().map_err(io(path))
 }

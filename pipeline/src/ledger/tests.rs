@@ -1,4 +1,7 @@
-//! What was set aside on disk makes the same facts as what stayed in memory.
+//! What was set aside on disk makes the same facts as what stayed in memory, and so do runs that were merged.
+
+mod compaction;
+mod merged;
 
 use super::Ledger;
 use crate::disk;
@@ -10,7 +13,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tsumiage_schemas::{Day, Spec};
 
@@ -23,7 +26,11 @@ impl Watch for Silent {
 
 /// Every insurer's number of runs and all its facts in order.
 fn facts(data: &Path) -> BTreeMap<String, (usize, RecordBatch)> {
-    let ledger = Ledger::open(data).unwrap();
+    facts_of(&Ledger::open(data).unwrap())
+}
+
+/// The same of a ledger that is open.
+fn facts_of(ledger: &Ledger) -> BTreeMap<String, (usize, RecordBatch)> {
     let read = |path: &str| -> Vec<RecordBatch> {
         let file = std::fs::File::open(ledger.path(path)).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
@@ -41,6 +48,23 @@ fn facts(data: &Path) -> BTreeMap<String, (usize, RecordBatch)> {
         (insurer_no.to_owned(), (runs.len(), concat_batches(&all.schema(), [&all]).unwrap()))
     };
     ledger.runs().into_iter().map(of_insurer).collect()
+}
+
+/// Takes files in with one commit.
+fn take_in_with(data: &Path, files: &[PathBuf], compiled: &Compiled, memory_bytes: usize) -> Ledger {
+    let options = TakeInOptions {
+        data,
+        compiled,
+        layouts: "test",
+        one_off: false,
+        taken_in_on: Day(20_750),
+        recheck: false,
+        batch_rows: 8_192,
+        memory_bytes,
+    };
+    let mut ledger = Ledger::open(data).unwrap();
+    take_in(files, &mut ledger, &options, &Silent).unwrap();
+    ledger
 }
 
 #[test]
@@ -62,18 +86,7 @@ fn facts_set_aside_are_those_kept_in_memory() {
     let taken_in = |name: &str, memory_bytes: usize| {
         let data = folder.path().join(name);
         std::fs::create_dir_all(&data).unwrap();
-        let options = TakeInOptions {
-            data: &data,
-            compiled: &compiled,
-            layouts: "test",
-            one_off: false,
-            taken_in_on: Day(20_750),
-            recheck: false,
-            batch_rows: 8_192,
-            memory_bytes,
-        };
-        let mut ledger = Ledger::open(&data).unwrap();
-        take_in(&files, &mut ledger, &options, &Silent).unwrap();
+        take_in_with(&data, &files, &compiled, memory_bytes);
         assert!(
             disk::entries(&data.join("ledger")).unwrap().iter().all(|path| path.is_dir()),
             "scratch is left"

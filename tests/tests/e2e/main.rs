@@ -6,6 +6,7 @@
 mod changes;
 mod closings;
 mod codes;
+mod compaction;
 mod error_lists;
 mod events;
 mod exchange_ids;

@@ -39,7 +39,13 @@ fn head(out: &mut String, status: &Status<'_>) -> std::fmt::Result {
         let again = if *closed_again { ", closed again since" } else { "" };
         writeln!(out, "reopened     {month} and later ones on {on}{again}: {reason}")?;
     }
-    for (topic, next) in &status.ledger.kafka {
+    let ledger = &status.ledger;
+    writeln!(
+        out,
+        "ledger       {} commits, {} insurers, at most {} runs of one",
+        ledger.commits, ledger.insurers, ledger.most_runs
+    )?;
+    for (topic, next) in &ledger.kafka {
         let offsets: Vec<String> = next.iter().map(|(partition, at)| format!("{partition}:{at}")).collect();
         writeln!(out, "kafka        {topic} is read up to {} (partition:offset)", offsets.join(" "))?;
     }
