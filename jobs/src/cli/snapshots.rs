@@ -121,6 +121,9 @@ fn shown(snapshot: &Snapshot, format: Format) -> anyhow::Result<String> {
     for (name, table) in &manifest.tables {
         let _ = writeln!(out, "{name:20} {:>12} rows  {}", table.rows, table.rows_digest);
     }
+    let since =
+        manifest.changes.since.as_deref().map_or("nothing before".to_owned(), |id| format!("since {id}"));
+    let _ = writeln!(out, "{:20} {:>12} rows  {since}", "changes", manifest.changes.rows);
     let bytes: u64 = manifest.files.iter().map(|f| f.bytes).sum();
     let _ = writeln!(out, "{} files, {bytes} bytes", manifest.files.len());
     Ok(out)

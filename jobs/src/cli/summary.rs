@@ -212,7 +212,7 @@ pub fn resolved(resolved: &Resolved, Stacked { refused, warned }: Stacked, conso
         rows,
         table("recipient_history"),
         table("findings"),
-        table("changes"),
+        manifest.changes.rows,
         stats.files_written,
         stats.bytes_written as f64 / 1e6,
         stats.files_standing,

@@ -29,8 +29,19 @@ pub struct SnapshotOptions {
 }
 
 /// A table of a snapshot as its manifest describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableEntry {
+    /// Rows in all files.
+    pub rows: u64,
+    /// See `publish::digest`.
+    pub rows_digest: String,
+}
+
+/// The table `changes` as the manifest describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesEntry {
+    /// The snapshot that it tells the difference to: the `latest` before; none if it is empty for want of one.
+    pub since: Option<String>,
     /// Rows in all files.
     pub rows: u64,
     /// See `publish::digest`.
@@ -58,10 +69,10 @@ pub struct SnapshotManifest {
     pub inputs_digest: String,
     /// Digest of the paths and hashes of all files that facts and options determine: all but `changes`.
     pub content_digest: String,
-    /// The snapshot that `changes` tells the difference to: the `latest` before it.
+    /// The table `changes`, apart from the others: it depends on what was published before.
     #[serde(default)]
-    pub changes_since: Option<String>,
-    /// Tables.
+    pub changes: ChangesEntry,
+    /// Tables that facts and options determine.
     pub tables: BTreeMap<String, TableEntry>,
     /// Findings of the snapshot, counted by code and severity.
     #[serde(default)]

@@ -2,7 +2,7 @@
 //! the content digest, and that there is nothing besides.
 
 use super::digest::RowsDigest;
-use super::snapshot::{Snapshot, content_digest};
+use super::snapshot::{CHANGES, Snapshot, content_digest};
 use super::table_file::PublishedFile;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ pub fn verify(snapshot: &Snapshot) -> Result<Vec<String>, DiskError> {
     for (file, checked) in manifest.files.iter().zip(checked) {
         faults.extend(checked.faults);
         if let Some(digest) = checked.digest {
-            tables.entry(table_of(&file.path).to_owned()).or_default().merge(digest);
+            tables.entry(file.table().to_owned()).or_default().merge(digest);
         }
     }
     for (name, entry) in &manifest.tables {
@@ -35,6 +35,10 @@ pub fn verify(snapshot: &Snapshot) -> Result<Vec<String>, DiskError> {
         if found != entry.rows_digest {
             faults.push(format!("{name}: rows digest {found}, should be {}", entry.rows_digest));
         }
+    }
+    let found = tables.get(CHANGES).copied().unwrap_or_default().to_string();
+    if manifest.files.iter().any(|file| file.table() == CHANGES) && found != manifest.changes.rows_digest {
+        faults.push(format!("{CHANGES}: rows digest {found}, should be {}", manifest.changes.rows_digest));
     }
     let listed: BTreeSet<&str> = manifest.files.iter().map(|f| f.path.as_str()).collect();
     for path in files_below(&snapshot.path, "")? {
@@ -52,10 +56,6 @@ struct Checked {
     digest: Option<RowsDigest>,
 }
 
-fn table_of(path: &str) -> &str {
-    path.split('/').next().unwrap_or_default()
-}
-
 fn check(snapshot: &Snapshot, file: &PublishedFile) -> Checked {
     let path = snapshot.path.join(&file.path);
     let mut faults = Vec::new();
@@ -70,7 +70,8 @@ fn check(snapshot: &Snapshot, file: &PublishedFile) -> Checked {
         Ok(_) => {}
         Err(error) => faults.push(error.to_string()),
     }
-    if !file.path.ends_with(".parquet") || !snapshot.manifest.tables.contains_key(table_of(&file.path)) {
+    let is_table = file.table() == CHANGES || snapshot.manifest.tables.contains_key(file.table());
+    if !file.path.ends_with(".parquet") || !is_table {
         return Checked { faults, digest: None };
     }
     let digest = match rows_digest(&path) {

@@ -9,7 +9,9 @@ use crate::publish::explain::explanations;
 use crate::publish::files::StackedFile;
 use crate::publish::findings::FileCounts;
 use crate::publish::recipients::month_path;
-use crate::publish::snapshot::{Building, SnapshotManifest, SnapshotOptions, TableEntry, write_text};
+use crate::publish::snapshot::{
+    Building, ChangesEntry, SnapshotManifest, SnapshotOptions, TableEntry, write_text,
+};
 use crate::publish::spool::no_findings;
 use crate::publish::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
 use arrow::datatypes::SchemaRef;
@@ -65,7 +67,7 @@ impl Work<'_> {
             settings: settings.clone(),
             inputs_digest,
             content_digest: String::new(),
-            changes_since: None,
+            changes: ChangesEntry::default(),
             tables,
             findings_by_code,
             files: self.files,

@@ -14,7 +14,9 @@
 
 use crate::diff::{self, Side, differences::Sources};
 use crate::facts::KnownFiles;
-use crate::publish::snapshot::{Building, CHANGES, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots};
+use crate::publish::snapshot::{
+    Building, CHANGES, ChangesEntry, Snapshot, SnapshotManifest, SnapshotOptions, Snapshots, TableEntry,
+};
 use crate::stack::Inheritance;
 use crate::stack::unit::EngineLimits;
 use sha2::{Digest, Sha256};
@@ -161,7 +163,7 @@ pub fn resolve(
     let since = since.and_then(|id| published.iter().find(|snapshot| snapshot.manifest.id == id));
     let sources = Sources { ledger: place.ledger, events: &events, spec: place.spec };
     let damaged = changes(&building, &mut manifest, &record, since, &sources)?;
-    stats.changes = manifest.tables.get(CHANGES).map_or(0, |table| table.rows);
+    stats.changes = manifest.changes.rows;
     let before: Option<String> = published.last().map(|s| s.manifest.id.clone());
     let snapshot = snapshots.complete(building, manifest)?;
     stats.wall_seconds = begun.elapsed().as_secs_f64();
@@ -185,9 +187,10 @@ fn changes(
     });
     let after = Side { path: &building.path, manifest, record };
     let (files, damaged) = diff::table::write(&building.path, before.as_ref(), &after, sources)?;
-    manifest.tables.extend(finish::tables(&files));
+    let TableEntry { rows, rows_digest } = finish::tables(&files).remove(CHANGES).unwrap_or_default();
+    let since = since.map(|snapshot| snapshot.manifest.id.clone());
+    manifest.changes = ChangesEntry { since, rows, rows_digest };
     manifest.files.extend(files);
-    manifest.changes_since = since.map(|snapshot| snapshot.manifest.id.clone());
     Ok(damaged)
 }
 

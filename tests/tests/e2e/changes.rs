@@ -113,7 +113,7 @@ fn a_correction_remakes_its_insurer_and_says_what_it_changed() {
         "2026-06-01,141003,20,removed,,,,deletion,3,2026-07-02",
     ];
     assert_eq!(changes(&place, &after), expected);
-    assert_eq!(manifest(&after)["changes_since"], before.file_name().unwrap().to_str().unwrap());
+    assert_eq!(manifest(&after)["changes"]["since"], before.file_name().unwrap().to_str().unwrap());
     let again = made(&before, &after);
     let of_others = |path: &&String| path.contains("142018") || path.contains("143014");
     let of_others: Vec<&String> = again.iter().filter(of_others).collect();
@@ -234,10 +234,10 @@ fn what_does_not_become_latest_tells_no_changes_and_first_ones_neither() {
     let mut names: Vec<PathBuf> =
         first.map(|e| e.unwrap().path()).filter(|p| p.is_dir() && !p.is_symlink()).collect();
     names.sort();
-    assert_eq!(manifest(&names[0])["changes_since"], Value::Null);
-    assert_eq!(manifest(&names[0])["tables"]["changes"]["rows"], 0);
+    assert_eq!(manifest(&names[0])["changes"]["since"], Value::Null);
+    assert_eq!(manifest(&names[0])["changes"]["rows"], 0);
     let lazy = place.snapshot(&["resolve", "--inheritance", "lazy"]);
-    assert_eq!(manifest(&lazy)["changes_since"], Value::Null);
+    assert_eq!(manifest(&lazy)["changes"]["since"], Value::Null);
     let as_of = place.snapshot(&["resolve", "--as-of", "2026-05"]);
     assert!(changes(&place, &as_of).is_empty());
     assert_eq!(
