@@ -147,6 +147,9 @@ pub struct RunEntry {
     pub bytes: u64,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// Numbers of the files whose facts it holds, ascending.
+    #[serde(default)]
+    pub files: Vec<i32>,
 }
 
 /// Reads a manifest and its hash.

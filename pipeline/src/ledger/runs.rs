@@ -4,13 +4,14 @@ use super::manifest::RunEntry;
 use crate::archive::hash_file;
 use crate::aside::{Kept, SetAside, bytes_of};
 use crate::disk::{self, DiskError, io};
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,7 +83,15 @@ pub(super) fn write_run(
         rows: sorted.num_rows() as i64,
         bytes,
         sha256: hash_file(&path)?,
+        files: file_numbers(&sorted).map_err(|e| DiskError::invalid(&path, e))?,
     })
+}
+
+/// The numbers of the files whose facts these are, ascending.
+fn file_numbers(facts: &RecordBatch) -> Result<Vec<i32>, ArrowError> {
+    let seqs = facts.column(facts.schema().index_of("file_seq")?).as_primitive::<Int32Type>();
+    let numbers: BTreeSet<i32> = seqs.values().iter().copied().collect();
+    Ok(numbers.into_iter().collect())
 }
 
 /// One batch by (insured number, file number, record number).

@@ -5,10 +5,11 @@ use crate::disk;
 use crate::reader::Compiled;
 use crate::synth::{SynthOptions, synth};
 use crate::take_in::{FileOutcome, TakeInOptions, Watch, take_in};
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tsumiage_schemas::{Day, Spec};
@@ -32,6 +33,10 @@ fn facts(data: &Path) -> BTreeMap<String, (usize, RecordBatch)> {
         let batches: Vec<RecordBatch> = runs.iter().flat_map(|run| read(&run.path)).collect();
         let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(runs.iter().map(|run| run.rows).sum::<i64>(), read as i64);
+        let named: BTreeSet<i32> = runs.iter().flat_map(|run| run.files.iter().copied()).collect();
+        let seqs = batches.iter().map(|batch| batch.column_by_name("file_seq").unwrap());
+        let held = seqs.flat_map(|seqs| seqs.as_primitive::<Int32Type>().values().to_vec()).collect();
+        assert_eq!(named, held, "{insurer_no}: the files its runs name");
         let all = super::runs::sorted(batches).unwrap();
         (insurer_no.to_owned(), (runs.len(), concat_batches(&all.schema(), [&all]).unwrap()))
     };
