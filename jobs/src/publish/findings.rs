@@ -24,6 +24,7 @@ use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_pipeline::tally::Tally;
@@ -67,6 +68,7 @@ impl<'a> Spool<'a> {
     /// The spool file cannot be made.
     pub fn create(folder: &Path, spec: &'a Spec) -> Result<Spool<'a>, DiskError> {
         let path = folder.join("findings.parquet");
+        crash::point("snapshot.spool.before", &path)?;
         let file = File::create(&path).map_err(io(&path))?;
         // Small row groups: the writer holds one in memory.
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(SPOOL_ROWS)).build();
@@ -147,6 +149,7 @@ impl<'a> Spool<'a> {
     ) -> anyhow::Result<(PublishedFile, RowsDigest, Tally)> {
         self.flush()?;
         self.writer.close().map_err(disk::parquet(&self.path))?;
+        crash::point("snapshot.spool.after", &self.path)?;
         let schema = findings_schema();
         let mut file = TableFile::create(root, "findings/findings.parquet", &schema, &LAYOUT)?;
         if self.tally.entries().next().is_some() {

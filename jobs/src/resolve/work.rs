@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::aside::Aside;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
@@ -58,10 +59,12 @@ impl<'a> Work<'a> {
         options: &SnapshotOptions,
     ) -> anyhow::Result<Work<'a>> {
         let temp = &place.limits.temp;
+        crash::point("temp.before", temp)?;
         if temp.exists() {
             std::fs::remove_dir_all(temp).map_err(disk::io(temp))?; // what a killed run spilled
         }
         disk::make_folder(temp)?;
+        crash::point("temp.after", temp)?;
         let range =
             options.first_month.zip(options.last_month).map(|(first, last)| MonthRange { first, last });
         let threads = place.limits.partitions.max(2);

@@ -3,6 +3,7 @@
 use super::manifest::RunEntry;
 use crate::archive::hash_file;
 use crate::aside::{Kept, SetAside, bytes_of};
+use crate::crash;
 use crate::disk::{self, DiskError, io};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
@@ -73,8 +74,11 @@ pub(super) fn write_run(
     disk::make_folder(&folder)?;
     let path = folder.join(name);
     let sorted = sorted(batches).map_err(|e| DiskError::invalid(&path, e))?;
+    crash::point("ledger.run.before", &path)?;
     write_parquet(&path, &sorted)?;
+    crash::point("ledger.run.written", &path)?;
     disk::sync_folder(&folder)?;
+    crash::point("ledger.run.after", &path)?;
     let bytes = path.metadata().map_err(io(&path))?.len();
     Ok(RunEntry {
         path: relative.join(name).to_string_lossy().into_owned(),
