@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod codes;
+mod crash;
 mod error_lists;
 mod events;
 mod exchange_ids;
