@@ -5,6 +5,7 @@
 use crate::stack::Inheritance;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_schemas::MonthRange;
 use tsumiage_schemas::sources::Profile;
@@ -105,7 +106,9 @@ impl Settings {
     pub fn write(&self, data: &Path) -> Result<(), DiskError> {
         let path = data.join(NAME);
         let body = toml::to_string(self).map_err(|e| DiskError::invalid(&path, e))?;
-        disk::write_whole(&path, format!("{HEAD}{body}").as_bytes())
+        crash::point("settings.before", &path)?;
+        disk::write_whole(&path, format!("{HEAD}{body}").as_bytes())?;
+        crash::point("settings.after", &path)
     }
 
     /// What the settings say about content, for a snapshot's manifest.

@@ -3,7 +3,8 @@
 //! Promise: batches come back as they were, key by key, in the order in which they were added; the file is
 //! removed with the value that holds it. It is scratch: nothing is synced.
 
-use crate::disk::{DiskError, io};
+use crate::crash;
+use crate::disk::{self, DiskError, io};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
@@ -66,11 +67,14 @@ impl Aside {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
+                crash::point("aside.before", &self.path)?;
                 let file = BufWriter::new(File::create(&self.path).map_err(io(&self.path))?);
-                none.insert(FileWriter::try_new(file, &batch.schema()).map_err(invalid(&self.path))?)
+                crash::point("aside.begun", &self.path)?;
+                none.insert(FileWriter::try_new(file, &batch.schema()).map_err(disk::arrow(&self.path))?)
             }
         };
-        writer.write(batch).map_err(invalid(&self.path))?;
+        writer.write(batch).map_err(disk::arrow(&self.path))?;
+        crash::point("aside.added", &self.path)?;
         let kept = self.kept.entry(key.to_owned()).or_default();
         kept.places.push(self.batches);
         kept.bytes += bytes_of(batch);
@@ -84,7 +88,8 @@ impl Aside {
     /// The file cannot be completed.
     pub fn finish(mut self) -> Result<SetAside, DiskError> {
         if let Some(mut writer) = self.writer.take() {
-            writer.finish().map_err(invalid(&self.path))?;
+            writer.finish().map_err(disk::arrow(&self.path))?;
+            crash::point("aside.after", &self.path)?;
         }
         let path = std::mem::take(&mut self.path);
         Ok(SetAside { path, kept: std::mem::take(&mut self.kept) })

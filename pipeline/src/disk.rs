@@ -3,6 +3,8 @@
 //! Promise: a file written here appears whole or not at all and survives a power cut once the call
 //! returned.
 
+use crate::crash;
+use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,11 +35,14 @@ impl DiskError {
     }
 }
 
-fn advice(error: &std_io::Error) -> &'static str {
+/// What to do about an error, to be put behind it; nothing if there is no general advice.
+pub fn advice(error: &std_io::Error) -> &'static str {
     match error.kind() {
         std_io::ErrorKind::StorageFull => ": free some space and run again; nothing was lost",
         std_io::ErrorKind::PermissionDenied => ": give this user the right to it and run again",
-        std_io::ErrorKind::ReadOnlyFilesystem => ": the file system is read-only",
+        std_io::ErrorKind::ReadOnlyFilesystem => {
+            ": the file system is read-only; make it writable and run again"
+        }
         std_io::ErrorKind::NotFound => ": check the path",
         _ => "",
     }
@@ -46,6 +51,14 @@ fn advice(error: &std_io::Error) -> &'static str {
 /// For `map_err`: puts the path to an I/O error.
 pub fn io(path: &Path) -> impl FnOnce(std_io::Error) -> DiskError + '_ {
     move |error| DiskError::new(path, error)
+}
+
+/// For `map_err`: puts the path to an error of writing Arrow, keeping what the disk said.
+pub fn arrow(path: &Path) -> impl FnOnce(ArrowError) -> DiskError + '_ {
+    move |error| match error {
+        ArrowError::IoError(_, error) => DiskError::new(path, error),
+        other => DiskError::invalid(path, other),
+    }
 }
 
 /// For `map_err`: puts the path to an error of writing Parquet, keeping what the disk said.
@@ -119,9 +132,17 @@ pub fn set_read_only(file: &File, path: &Path) -> Result<(), DiskError> {
 /// # Errors
 /// It cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let (folder, part) = write_part(path, bytes)?;
+    write_whole_by(&Part::beside(path), path, bytes)
+}
+
+/// The same where the part lies elsewhere, on the same file system.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_whole_by(part: &Part<'_>, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let part = part.write(path, bytes)?;
     part.persist(path).map_err(|e| DiskError::new(path, e.error))?;
-    sync_folder(&folder)
+    named(path)
 }
 
 /// Writes a file whole if nothing of its name is there yet; `false` if something is.
@@ -129,23 +150,74 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 /// # Errors
 /// It cannot be written.
 pub fn write_if_absent(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
-    let (folder, part) = write_part(path, bytes)?;
-    match part.persist_noclobber(path) {
-        Ok(_) => sync_folder(&folder).map(|()| true),
+    write_if_absent_by(&Part::beside(path), path, bytes)
+}
+
+/// The same where the part lies elsewhere, on the same file system.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_if_absent_by(part: &Part<'_>, path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
+    match part.write(path, bytes)?.persist_noclobber(path) {
+        Ok(_) => named(path).map(|()| true),
         Err(e) if e.error.kind() == std_io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(DiskError::new(path, e.error)),
     }
 }
 
-fn write_part(path: &Path, bytes: &[u8]) -> Result<(PathBuf, tempfile::NamedTempFile), DiskError> {
-    let folder = parent(path).to_owned();
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
-    let mut part = builder.prefix(".part-").tempfile_in(&folder).map_err(io(path))?;
-    part.write_all(bytes).map_err(io(path))?;
-    part.as_file().sync_all().map_err(io(path))?;
-    Ok((folder, part))
+/// A file has its name: makes that durable.
+fn named(path: &Path) -> Result<(), DiskError> {
+    crash::point("whole.named", path)?;
+    sync_folder(parent(path))?;
+    crash::point("whole.after", path)
+}
+
+/// How the names of files on their way begin.
+pub const PART: &str = ".part-";
+
+/// Where a file that appears whole is written before it gets its name.
+pub struct Part<'a> {
+    /// The folder; whoever owns it removes what killed runs left there.
+    pub folder: &'a Path,
+    /// How its name begins.
+    pub prefix: &'a str,
+}
+
+impl<'a> Part<'a> {
+    /// Beside the file itself.
+    fn beside(path: &'a Path) -> Part<'a> {
+        Part { folder: parent(path), prefix: PART }
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, DiskError> {
+        crash::point("whole.before", path)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
+        let mut part = builder.prefix(self.prefix).tempfile_in(self.folder).map_err(io(path))?;
+        part.write_all(bytes).map_err(io(path))?;
+        part.as_file().sync_all().map_err(io(path))?;
+        crash::point("whole.written", path)?;
+        Ok(part)
+    }
+}
+
+/// Removes the files on their way that killed runs left in a folder, if it is there.
+///
+/// # Errors
+/// The folder cannot be read, or a file not removed.
+pub fn remove_parts(folder: &Path) -> Result<(), DiskError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for path in entries(folder)?.iter().filter(|path| is_part(path)) {
+        fs::remove_file(path).map_err(io(path))?;
+    }
+    Ok(())
+}
+
+fn is_part(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PART.as_bytes()))
 }
 
 /// Reads a JSON file.
@@ -183,6 +255,19 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_disk_said_is_kept_by_whatever_writes() {
+        let full = || std_io::Error::from(std_io::ErrorKind::StorageFull);
+        let path = Path::new("/data/x");
+        for error in [
+            arrow(path)(ArrowError::IoError("x".to_owned(), full())),
+            parquet(path)(ParquetError::External(Box::new(full()))),
+        ] {
+            let text = error.to_string();
+            assert!(text.starts_with("/data/x: ") && text.contains("free some space"), "{text}");
+        }
+    }
 
     #[test]
     fn a_bare_name_is_in_the_folder_we_are_in() {

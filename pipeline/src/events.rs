@@ -16,7 +16,8 @@ mod tests;
 
 pub use closings::{Closings, month_of_withdrawal};
 
-use crate::disk::{self, DiskError, io};
+use crate::crash;
+use crate::disk::{self, DiskError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -183,17 +184,13 @@ pub fn keep(
 ) -> Result<Event, DiskError> {
     let root = folder(data);
     disk::make_folder(&root)?;
-    for path in disk::entries(&root)?.iter().filter(|path| is_part(path)) {
-        std::fs::remove_file(path).map_err(io(path))?; // half an event of a killed run never happened
-    }
+    disk::remove_parts(&root)?; // half an event of a killed run never happened
     let event = Event { number: events.len() as u64 + 1, what, processing_month, on, reason };
     let path = path_of(&root, &event);
+    crash::point("event.before", &path)?;
     if !disk::write_if_absent(&path, &disk::to_json(&path, &event)?)? {
         return Err(DiskError::invalid(&path, "another run kept this event; run again"));
     }
+    crash::point("event.after", &path)?;
     Ok(event)
-}
-
-fn is_part(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".part-"))
 }

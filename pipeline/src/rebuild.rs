@@ -12,6 +12,7 @@
 //! Without a ledger every file of the archive is one that a killed run left: the next run takes it in.
 
 use crate::archive::{Archive, Arrival, gone, hash_file};
+use crate::crash;
 use crate::disk::{self, DiskError, io};
 use crate::ledger::{Commit, KafkaRange, Ledger};
 use crate::log::{EmbeddedLog, LogError};
@@ -40,10 +41,14 @@ pub fn carry_on(data: &Path) -> Result<(), DiskError> {
     }
     let new = rebuild.join("ledger");
     if rebuild.join("old").exists() && !ledger.exists() && new.exists() {
+        crash::point("rebuild.new.before", &ledger)?;
         fs::rename(&new, &ledger).map_err(io(&ledger))?;
+        crash::point("rebuild.new.after", &ledger)?;
         disk::sync_folder(data)?;
     }
-    fs::remove_dir_all(&rebuild).map_err(io(&rebuild))
+    crash::point("rebuild.remove.before", &rebuild)?;
+    fs::remove_dir_all(&rebuild).map_err(io(&rebuild))?;
+    crash::point("rebuild.remove.after", &rebuild)
 }
 
 /// What a rebuild came to.
@@ -84,6 +89,7 @@ pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt
         arrivals.iter().map(|arrival| intake.archived(arrival)).collect();
     let candidates = candidates?;
     watch.began(candidates.len(), candidates.iter().map(|c| c.bytes).sum());
+    crash::point("rebuild.before", &place(options.data))?;
     Ledger::make(&place(options.data))?;
     let mut ledger = Ledger::open(&place(options.data))?;
     let mut outcomes = Vec::new();
@@ -95,6 +101,7 @@ pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt
     }
     go_on_in_kafka(&old, &mut ledger)?;
     drop(ledger);
+    crash::point("rebuild.made", &place(options.data))?;
     swap(options.data)?;
     let ledger = Ledger::open(options.data)?;
     Ok(Rebuilt { ledger, outcomes, without_note: intake.archive.without_note()?, old_unreadable })
@@ -137,7 +144,9 @@ fn swap(data: &Path) -> Result<(), DiskError> {
     let old = rebuild.join("old");
     disk::sync_folder(&rebuild)?;
     if ledger.exists() {
+        crash::point("rebuild.old.before", &old)?;
         fs::rename(&ledger, &old).map_err(io(&old))?;
+        crash::point("rebuild.old.after", &old)?;
         disk::sync_folder(data)?;
     } else {
         disk::make_folder(&old)?;

@@ -2,11 +2,13 @@
 
 use super::Usage;
 use super::args::Common;
+use crate::publish::snapshot::Snapshots;
 use crate::resolve::ResolveRequest;
 use crate::settings::Settings;
 use crate::stack::unit::EngineLimits;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::layout_files::load_spec;
 use tsumiage_pipeline::ledger::Ledger;
@@ -49,7 +51,7 @@ impl DataFolder {
         disk::make_folder(&common.data)?;
         let path = common.data.canonicalize().map_err(io(&common.data))?;
         let lock = lock(&path)?;
-        tsumiage_pipeline::rebuild::carry_on(&path)?;
+        put_in_order(&path)?;
         Ledger::make(&path)?;
         let kept = Settings::read(&path)?;
         let is_first = kept.is_none();
@@ -120,7 +122,7 @@ impl DataFolder {
             partitions: self.settings.partitions,
             batch_rows: self.settings.batch_rows,
             merged_runs: self.settings.merged_runs,
-            temp: self.path.join("temp"),
+            temp: temp(&self.path),
         }
     }
 
@@ -206,6 +208,31 @@ pub fn spec_in_force(common: &Common) -> anyhow::Result<Spec> {
 /// A file is broken.
 pub fn spec_given(common: &Common) -> anyhow::Result<Spec> {
     Reading::of(common)?.spec(&Settings::default(), Path::new(""))
+}
+
+/// Removes what a killed or failed run left on its way, for the one run that holds the lock: the disk may be full of
+/// it. What is on its way to the archive, the log and the ledger is removed where files are taken in.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn put_in_order(data: &Path) -> Result<(), DiskError> {
+    crash::point("folder.leftovers.before", data)?;
+    for folder in [data, &data.join("reports"), &data.join("ledger/manifests")] {
+        disk::remove_parts(folder)?;
+    }
+    let temp = temp(data);
+    for path in if temp.is_dir() { disk::entries(&temp)? } else { Vec::new() } {
+        if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) }
+            .map_err(io(&path))?;
+    }
+    Snapshots::open(data)?.remove_leftovers()?;
+    crash::point("folder.leftovers.after", data)?;
+    tsumiage_pipeline::rebuild::carry_on(data)
+}
+
+/// Where a resolve sets aside and spills.
+fn temp(data: &Path) -> PathBuf {
+    data.join("temp")
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {

@@ -36,6 +36,7 @@ use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use tsumiage_pipeline::disk;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ fn is_closed_pipe(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
-/// An error with its causes, as one line.
+/// An error with its causes, as one line. That the disk is full is told with what to do, whoever found it: the
+/// engine, where it spills, does not say.
 fn one_line(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
@@ -114,6 +116,11 @@ fn one_line(error: &anyhow::Error) -> String {
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
+    }
+    let full = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let full = full.filter(|error| error.kind() == std::io::ErrorKind::StorageFull).map(disk::advice).next();
+    if let Some(advice) = full.filter(|advice| !text.contains(advice)) {
+        text.push_str(advice);
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -202,5 +209,24 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
         Command::Layouts { action } => layouts::layouts(common, action, console),
         Command::Query { sql } => query::query(common, sql, console),
         Command::Synth(args) => synth::synth(common, args, console),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::error::DataFusionError;
+
+    #[test]
+    fn a_full_disk_is_told_once_with_what_to_do() {
+        let full = || std::io::Error::from_raw_os_error(28);
+        let spilled = anyhow::Error::from(DataFusionError::IoError(full())).context("sorting");
+        let written = disk::DiskError::new(std::path::Path::new("/data/x"), full()).into();
+        for error in [spilled, written] {
+            let text = one_line(&error);
+            assert_eq!(text.matches("free some space and run again").count(), 1, "{text}");
+        }
+        let other = anyhow::anyhow!("broken");
+        assert_eq!(one_line(&other), "broken");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::args::{Common, Intake, Reporting};
 use super::console::Console;
-use super::data_folder::{Busy, DataFolder};
+use super::data_folder::{Busy, DataFolder, put_in_order};
 use super::summary::Stacked;
 use super::taking_in::{Arriving, compacted, taken_in};
 use super::{Exit, Usage, one_line, summary};
@@ -120,6 +120,9 @@ fn run(job: &Job<'_>, begins: bool, reporting: &Reporting, console: &Console<'_>
     let (folder, end) = match opened(job) {
         Ok(folder) => {
             let end = work(job, &folder, &mut run, console);
+            if end.is_err() {
+                let _ = put_in_order(&folder.path); // the disk may be full of it; else the next run does it
+            }
             (Some(folder), end)
         }
         Err(error) => (None, Err(error)),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::archive::hash_file;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::Month;
@@ -108,22 +109,28 @@ const MANIFEST: &str = "manifest.json";
 
 /// The table of differences to the snapshot before.
 pub const CHANGES: &str = "changes";
+
 /// Hidden name of a snapshot that is being made.
 const BUILDING: &str = ".building";
 
 /// How the hidden name of a snapshot begins that is being removed.
 const REMOVING: &str = ".removing-";
 
+/// The link `latest` on its way.
+const NEXT_LATEST: &str = ".latest";
+
 impl Snapshots {
-    /// Opens or makes the snapshots of a data folder; leftovers of killed runs are removed when a new
-    /// one is begun.
+    /// The snapshots of a data folder. Makes nothing: where there is no folder yet there are none.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The data folder cannot be read.
     pub fn open(data: &Path) -> Result<Snapshots, DiskError> {
         let root = data.join("snapshots");
-        disk::make_folder(&root)?;
-        let root = root.canonicalize().map_err(io(&root))?;
+        let root = if root.exists() {
+            root.canonicalize().map_err(io(&root))?
+        } else {
+            data.canonicalize().map_err(io(data))?.join("snapshots")
+        };
         Ok(Snapshots { root })
     }
 
@@ -133,7 +140,8 @@ impl Snapshots {
     /// A folder or manifest cannot be read.
     pub fn list(&self) -> Result<Vec<Snapshot>, DiskError> {
         let mut found = Vec::new();
-        for path in disk::entries(&self.root)? {
+        let paths = if self.root.is_dir() { disk::entries(&self.root)? } else { Vec::new() };
+        for path in paths {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             // A stray folder of somebody else is none of ours.
             let ours = number_of(&name).is_some() && path.join(MANIFEST).is_file();
@@ -193,9 +201,11 @@ impl Snapshots {
     /// # Errors
     /// The folder cannot be made.
     pub fn begin(&self) -> Result<Building, DiskError> {
-        self.clear_leftovers()?;
+        self.remove_leftovers()?;
         let path = self.root.join(BUILDING);
+        crash::point("snapshot.begin.before", &path)?;
         disk::make_folder(&path)?;
+        crash::point("snapshot.begin.after", &path)?;
         Ok(Building { path, taken_over: BTreeSet::new() })
     }
 
@@ -212,12 +222,24 @@ impl Snapshots {
         Ok(paths)
     }
 
-    /// Removes what killed runs left, for the one who holds the data folder's lock.
+    /// Removes what killed runs left, for the one run that holds the data folder's lock.
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn clear_leftovers(&self) -> Result<(), DiskError> {
-        self.leftovers()?.iter().try_for_each(|path| fs::remove_dir_all(path).map_err(io(path)))
+    pub fn remove_leftovers(&self) -> Result<(), DiskError> {
+        if !self.root.is_dir() {
+            return Ok(());
+        }
+        disk::remove_parts(&self.root)?;
+        for path in disk::entries(&self.root)? {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with(BUILDING) || name.starts_with(REMOVING) {
+                fs::remove_dir_all(&path).map_err(io(&path))?;
+            } else if name == NEXT_LATEST {
+                fs::remove_file(&path).map_err(io(&path))?;
+            }
+        }
+        Ok(())
     }
 
     /// The name under which a snapshot is removed.
@@ -254,11 +276,18 @@ impl Snapshots {
         let number = known.iter().filter_map(|s| number_of(&s.manifest.id)).max().unwrap_or(0) + 1;
         manifest.id = format!("{number:06}-{}", &manifest.content_digest[..8]);
         let path = building.path.join(MANIFEST);
+        crash::point("snapshot.manifest.before", &path)?;
         disk::write_json(&path, &manifest)?;
-        disk::set_read_only(&fs::File::open(&path).map_err(io(&path))?, &path)?;
+        let file = fs::File::open(&path).map_err(io(&path))?;
+        disk::set_read_only(&file, &path)?;
+        file.sync_all().map_err(io(&path))?;
+        crash::point("snapshot.manifest.after", &path)?;
         sync_folders(&building.path)?;
+        crash::point("snapshot.folders.after", &building.path)?;
         let path = self.root.join(&manifest.id);
+        crash::point("snapshot.rename.before", &path)?;
         fs::rename(&building.path, &path).map_err(io(&path))?;
+        crash::point("snapshot.rename.after", &path)?;
         disk::sync_folder(&self.root)?;
         Ok(Snapshot { path, manifest })
     }
@@ -271,13 +300,21 @@ impl Snapshots {
         if self.latest_id().as_deref() == Some(id) && self.root.join("latest").exists() {
             return Ok(());
         }
-        let (link, part) = (self.root.join("latest"), self.root.join(".latest"));
+        let (link, part) = (self.root.join("latest"), self.root.join(NEXT_LATEST));
         let _ = fs::remove_file(&part); // left by a killed run, or not there
+        crash::point("latest.link.before", &part)?;
         #[cfg(unix)]
         std::os::unix::fs::symlink(id, &part).map_err(io(&part))?;
+        crash::point("latest.link.made", &part)?;
         #[cfg(unix)]
         fs::rename(&part, &link).map_err(io(&link))?;
-        disk::write_whole(&self.root.join("LATEST"), format!("{id}\n").as_bytes())
+        disk::sync_folder(&self.root)?;
+        crash::point("latest.link.after", &link)?;
+        // Last: whoever finds it finds the link too.
+        let text = self.root.join("LATEST");
+        crash::point("latest.text.before", &text)?;
+        disk::write_whole(&text, format!("{id}\n").as_bytes())?;
+        crash::point("latest.text.after", &text)
     }
 }
 
@@ -317,8 +354,11 @@ fn share(known: &[Snapshot], building: &Building, files: &[PublishedFile]) -> Re
             return Ok(());
         }
         let part = new.with_extension("link");
+        crash::point("snapshot.link.before", &part)?;
         if fs::hard_link(&old, &part).is_ok() {
+            crash::point("snapshot.link.made", &part)?;
             fs::rename(&part, &new).map_err(io(&new))?;
+            crash::point("snapshot.link.after", &new)?;
         }
         Ok(())
     })
@@ -339,10 +379,13 @@ fn sync_folders(folder: &Path) -> Result<(), DiskError> {
 /// It cannot be written.
 pub fn write_text(building: &Building, relative: &str, text: &str) -> Result<PublishedFile, DiskError> {
     let path = building.path.join(relative);
+    crash::point("snapshot.text.before", &path)?;
     fs::write(&path, text).map_err(io(&path))?;
+    crash::point("snapshot.text.written", &path)?;
     let file = fs::File::open(&path).map_err(io(&path))?;
     disk::set_read_only(&file, &path)?;
     file.sync_all().map_err(io(&path))?;
+    crash::point("snapshot.text.after", &path)?;
     let sha256 = disk::hex(&Sha256::digest(text.as_bytes()));
     let (path, bytes) = (relative.to_owned(), text.len() as u64);
     Ok(PublishedFile { path, rows: 0, bytes, sha256, rows_digest: None })

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_pipeline::tally::Tally;
@@ -82,6 +83,7 @@ impl<'a> Spool<'a> {
     /// The spool file cannot be made.
     pub fn create(folder: &Path, spec: &'a Spec) -> Result<Spool<'a>, DiskError> {
         let path = folder.join("findings.parquet");
+        crash::point("snapshot.spool.before", &path)?;
         let file = File::create(&path).map_err(io(&path))?;
         // Small row groups: the writer holds one in memory.
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(SPOOL_ROWS)).build();
@@ -198,6 +200,7 @@ impl<'a> Spool<'a> {
     ) -> anyhow::Result<Vec<(String, PublishedFile, Tally)>> {
         self.flush()?;
         self.writer.finish().map_err(disk::parquet(&self.path))?;
+        crash::point("snapshot.spool.after", &self.path)?;
         let mut published = Vec::new();
         if !self.tallies.is_empty() {
             let context = SessionContext::new_with_state(engine.clone());

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 
 /// Rows of a row group (the contract allows 500k). Part of "same facts, same bytes".
@@ -117,6 +118,7 @@ impl TableFile {
         layout: &TableLayout,
     ) -> Result<TableFile, DiskError> {
         let path = root.join(relative);
+        crash::point("snapshot.table.before", &path)?;
         if let Some(folder) = path.parent() {
             disk::make_folder(folder)?;
         }
@@ -125,6 +127,7 @@ impl TableFile {
         let properties = properties(schema, layout);
         let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))
             .map_err(disk::parquet(&path))?;
+        crash::point("snapshot.table.begun", &path)?;
         Ok(TableFile { path, relative: relative.to_owned(), writer, digest: RowsDigest::default() })
     }
 
@@ -154,8 +157,10 @@ impl TableFile {
         let rows = footer.file_metadata().num_rows() as u64;
         let Hashing { file, hash, bytes } = self.writer.inner_mut();
         file.flush().map_err(io(&self.path))?;
+        crash::point("snapshot.table.written", &self.path)?;
         disk::set_read_only(file.get_ref(), &self.path)?;
         file.get_ref().sync_all().map_err(io(&self.path))?;
+        crash::point("snapshot.table.after", &self.path)?;
         if rows != self.digest.rows() {
             return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
         }

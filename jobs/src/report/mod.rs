@@ -17,6 +17,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_pipeline::take_in::FileOutcome;
@@ -209,7 +210,9 @@ fn write(reports: &Path, report: &mut RunReport) -> Result<PathBuf, DiskError> {
     loop {
         report.number = numbered(reports)?.into_keys().max().unwrap_or(0) + 1;
         let path = reports.join(format!("{:08}.json", report.number));
+        crash::point("report.before", &path)?;
         if disk::write_if_absent(&path, &disk::to_json(&path, report)?)? {
+            crash::point("report.after", &path)?;
             return Ok(path);
         }
     }

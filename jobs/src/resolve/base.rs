@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 use tsumiage_pipeline::archive::hash_file;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_schemas::MonthRange;
 
@@ -91,10 +92,12 @@ pub fn take_over(base: &Snapshot, building: &Path, files: &[&PublishedFile]) -> 
         if let Some(folder) = to.parent() {
             disk::make_folder(folder)?;
         }
+        crash::point("snapshot.standing.before", &to)?;
         if fs::hard_link(&from, &to).is_err() {
             fs::copy(&from, &to).map_err(io(&to))?; // the right to write is copied too: there is none
             File::open(&to).and_then(|copy| copy.sync_all()).map_err(io(&to))?;
         }
+        crash::point("snapshot.standing.after", &to)?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::aside::Aside;
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk;
 use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_month_schema};
 use tsumiage_schemas::{FactTable, Month, MonthRange};
@@ -66,10 +67,12 @@ impl<'a> Work<'a> {
         snapshots: &[Snapshot],
     ) -> anyhow::Result<Work<'a>> {
         let temp = &place.limits.temp;
+        crash::point("temp.before", temp)?;
         if temp.exists() {
             std::fs::remove_dir_all(temp).map_err(disk::io(temp))?; // what a killed run spilled
         }
         disk::make_folder(temp)?;
+        crash::point("temp.after", temp)?;
         let range = super::verdict::months(options);
         let threads = place.limits.partitions.max(2);
         let engine = engine(&place.limits)?;

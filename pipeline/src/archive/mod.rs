@@ -10,7 +10,8 @@
 
 mod sent;
 
-use crate::disk::{self, DiskError, io};
+use crate::crash;
+use crate::disk::{self, DiskError, PART, Part, io};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,14 +48,12 @@ impl Arrival {
 #[derive(Clone, Debug)]
 pub struct Archive {
     root: PathBuf,
-    /// How copies on their way are named.
+    /// How bytes and notes on their way are named; they lie in the root until they are whole, so that what a
+    /// killed run left is found without looking through the archive.
     part: &'static str,
 }
 
-/// Copies of the one run that holds the data folder's lock.
-const PART: &str = ".part-";
-
-/// Copies of workers, who hold no lock.
+/// Copies of workers, who hold no lock; the one run that holds it has [`PART`].
 const SHARED_PART: &str = ".shared-";
 
 /// A worker's copy that nothing was written to for so long is left by one that was killed.
@@ -102,6 +101,10 @@ impl Archive {
     /// The archive of a data folder, to read from while a run may be at work; nothing is made or removed.
     pub fn to_read(data: &Path) -> Archive {
         Archive { root: data.join("archive"), part: PART }
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part { folder: &self.root, prefix: self.part }
     }
 
     fn folder(&self, file_id: &str) -> PathBuf {
@@ -184,6 +187,7 @@ impl Archive {
             Some(arrival) if path.is_file() => return Ok(arrival),
             noted => noted,
         };
+        crash::point("archive.bytes.before", &path)?;
         let mut builder = tempfile::Builder::new();
         let part = builder.prefix(self.part).tempfile_in(&self.root);
         let mut part = part.map_err(io(&self.root))?;
@@ -198,15 +202,20 @@ impl Archive {
         disk::make_folder(&folder)?;
         disk::set_read_only(part.as_file(), part.path())?;
         part.as_file().sync_all().map_err(io(&path))?;
+        crash::point("archive.bytes.copied", &path)?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
+        crash::point("archive.bytes.named", &path)?;
+        disk::sync_folder(&folder)?; // before the note: a note without bytes is a loss
+        crash::point("archive.bytes.after", &path)?;
         if let Some(arrival) = noted {
-            disk::sync_folder(&folder)?;
             return Ok(arrival);
         }
         let note = self.note_path(file_id);
-        if !disk::write_if_absent(&note, &disk::to_json(&note, &arriving)?)? {
+        crash::point("archive.note.before", &note)?;
+        if !disk::write_if_absent_by(&self.part(), &note, &disk::to_json(&note, &arriving)?)? {
             return disk::read_json(&note); // another worker was quicker: what it noted holds for all
         }
+        crash::point("archive.note.after", &note)?;
         Ok(arriving)
     }
 
@@ -218,7 +227,10 @@ impl Archive {
         if self.note(&arrival.file_id)?.as_ref() == Some(arrival) {
             return Ok(());
         }
-        disk::write_json(&self.note_path(&arrival.file_id), arrival)
+        let note = self.note_path(&arrival.file_id);
+        crash::point("archive.renew.before", &note)?;
+        disk::write_whole_by(&self.part(), &note, &disk::to_json(&note, arrival)?)?;
+        crash::point("archive.renew.after", &note)
     }
 
     /// The bytes of a file, mapped, so that memory does not grow with the file.

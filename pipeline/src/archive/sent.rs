@@ -36,6 +36,7 @@ impl Archive {
     /// It cannot be written.
     pub fn note_sent(&self, to: &str, seal: &Seal) -> Result<(), DiskError> {
         let sent = Sent { to: to.to_owned(), seal: seal.clone() };
-        disk::write_json(&self.sent_path(&seal.arrival.file_id), &sent)
+        let path = self.sent_path(&seal.arrival.file_id);
+        disk::write_whole_by(&self.part(), &path, &disk::to_json(&path, &sent)?)
     }
 }

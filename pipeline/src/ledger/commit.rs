@@ -9,6 +9,7 @@ use super::manifest::{DataFile, FileEntry, KafkaRange, Manifest, RunEntry, hash}
 use super::runs::{run_name, write_run, write_set_aside};
 use super::{Ledger, items_of, make_folders};
 use crate::aside::{Aside, Kept, bytes_of};
+use crate::crash;
 use crate::disk::{self, DiskError, io};
 use crate::log::Seal;
 use arrow::array::{Array, AsArray, Int32Array, RecordBatch, UInt32Array};
@@ -48,6 +49,7 @@ impl<'a> Commit<'a> {
         let number = ledger.manifests.len() as u64 + 1;
         make_folders(&ledger.root)?;
         let manifest = Manifest { number, parent: ledger.newest_hash.clone(), ..Manifest::default() };
+        crash::point("ledger.leftovers.before", &ledger.root)?;
         for folder in ["facts", "registry"] {
             remove_leftovers(ledger, &ledger.root.join(folder))?;
         }
@@ -59,6 +61,7 @@ impl<'a> Commit<'a> {
                 fs::remove_file(path).map_err(io(path))?; // of a killed run
             }
         }
+        crash::point("ledger.leftovers.after", &ledger.root)?;
         let findings = FindingsWriter::new(findings);
         let aside = Aside::new(aside);
         Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest })
@@ -206,6 +209,7 @@ impl<'a> Commit<'a> {
         }
         let path = root.join("manifests").join(format!("{:08}.json", self.manifest.number));
         self.ledger.fits(&self.manifest).map_err(|why| DiskError::invalid(&path, why))?;
+        crash::point("ledger.manifest.before", &path)?;
         let bytes = disk::to_json(&path, &self.manifest)?;
         let hash = hash(&bytes);
         // After a failed or doubtful create the look decides: the same bytes are our own commit.
@@ -213,7 +217,7 @@ impl<'a> Commit<'a> {
             return Err(DiskError::invalid(&path, "another run made this commit; run again"));
         }
         self.ledger.add(self.manifest, hash);
-        Ok(())
+        crash::point("ledger.manifest.after", &path)
     }
 }
 

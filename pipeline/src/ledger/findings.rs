@@ -1,6 +1,7 @@
 //! The reader's findings in the ledger: one Parquet file per commit, put into words only when they are
 //! published (messages are data and may change).
 
+use crate::crash;
 use crate::disk::{self, DiskError, io};
 use arrow::array::{ArrayRef, AsArray, Date32Builder, Int32Array, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
@@ -115,6 +116,7 @@ impl FindingsWriter {
                 .set_compression(compression)
                 .set_max_row_group_row_count(Some(GROUP_ROWS))
                 .build();
+            crash::point("ledger.findings.before", path)?;
             let file = File::create(path).map_err(io(path))?;
             let writer = ArrowWriter::try_new(file, findings_schema(), Some(properties));
             self.writer = Some(writer.map_err(disk::parquet(path))?);
@@ -128,7 +130,9 @@ impl FindingsWriter {
         let FindingsWriter { path, writer, rows } = self;
         let Some(writer) = writer else { return Ok(None) };
         let file = writer.into_inner().map_err(disk::parquet(&path))?;
+        crash::point("ledger.findings.written", &path)?;
         file.sync_all().map_err(io(&path))?;
+        crash::point("ledger.findings.after", &path)?;
         Ok(Some((rows, file.metadata().map_err(io(&path))?.len())))
     }
 }

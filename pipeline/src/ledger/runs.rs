@@ -3,6 +3,7 @@
 use super::manifest::RunEntry;
 use crate::archive::hash_file;
 use crate::aside::{Kept, SetAside, bytes_of};
+use crate::crash;
 use crate::disk::{self, DiskError, io};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
@@ -103,6 +104,7 @@ impl RunWriter {
             .set_max_row_group_row_count(Some(RUN_GROUP_ROWS))
             .set_statistics_enabled(EnabledStatistics::Page)
             .build();
+        crash::point("ledger.run.before", &path)?;
         let file = File::create(&path).map_err(io(&path))?;
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties));
         let writer = writer.map_err(disk::parquet(&path))?;
@@ -125,8 +127,10 @@ impl RunWriter {
         if written.file_metadata().num_rows() != self.rows {
             return Err(DiskError::invalid(path, "other rows were written than given"));
         }
+        crash::point("ledger.run.written", path)?;
         self.writer.inner().sync_all().map_err(io(path))?;
         disk::sync_folder(path.parent().unwrap_or(path))?;
+        crash::point("ledger.run.after", path)?;
         Ok(RunEntry {
             path: self.relative.to_string_lossy().into_owned(),
             table: self.table,

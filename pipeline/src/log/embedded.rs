@@ -5,7 +5,8 @@
 
 use super::{Attempt, Begun, Log, LogError, ReadBy, Seal};
 use crate::archive::Arrival;
-use crate::disk::{self, DiskError, io};
+use crate::crash;
+use crate::disk::{self, DiskError, arrow as arrow_error, io};
 use crate::ledger::findings_batches;
 use arrow::array::RecordBatch;
 use arrow::ipc::CompressionType;
@@ -36,13 +37,6 @@ struct Segment {
     part: tempfile::NamedTempFile,
     writer: StreamWriter<BufWriter<File>>,
     path: PathBuf,
-}
-
-fn arrow_error(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> DiskError + '_ {
-    move |error| match error {
-        arrow::error::ArrowError::IoError(_, error) => DiskError::new(path, error),
-        other => DiskError::invalid(path, other),
-    }
 }
 
 impl EmbeddedLog {
@@ -114,9 +108,10 @@ impl EmbeddedLog {
     /// A file cannot be removed.
     pub fn clear(&self) -> Result<(), DiskError> {
         for path in disk::entries(&self.root)? {
+            crash::point("log.clear.before", &path)?;
             std::fs::remove_file(&path).map_err(io(&path))?;
         }
-        Ok(())
+        crash::point("log.clear.after", &self.root)
     }
 }
 
@@ -188,10 +183,12 @@ impl Attempt for EmbeddedAttempt {
         segments.into_values().try_for_each(Segment::complete)?;
         // Not synced: after a power cut `left` finds out, and the archive has the bytes.
         let path = log.seal_path(&file_id);
+        crash::point("log.seal.before", &path)?;
         let part = tempfile::NamedTempFile::new_in(&log.root).map_err(io(&path))?;
         std::fs::write(part.path(), disk::to_json(&path, seal)?).map_err(io(&path))?;
+        crash::point("log.seal.written", &path)?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        Ok(())
+        Ok(crash::point("log.seal.after", &path)?)
     }
 }
 
@@ -201,11 +198,13 @@ impl Segment {
         let Segment { part, mut writer, path } = self;
         writer.finish().map_err(arrow_error(&path))?;
         drop(writer);
+        crash::point("log.segment.written", &path)?;
         part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        Ok(())
+        crash::point("log.segment.after", &path)
     }
 
     fn create(root: &Path, path: PathBuf, first: &RecordBatch) -> Result<Segment, DiskError> {
+        crash::point("log.segment.before", &path)?;
         let part = tempfile::NamedTempFile::new_in(root).map_err(io(&path))?;
         let file = part.reopen().map_err(io(&path))?;
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));

@@ -7,6 +7,7 @@ mod changes;
 mod closings;
 mod codes;
 mod compaction;
+mod crash;
 mod error_lists;
 mod events;
 mod exchange_ids;

@@ -48,7 +48,7 @@ pub fn gc(common: &Common, args: &GcArgs, console: &Console<'_>) -> anyhow::Resu
         leftovers.iter().cloned().chain(goes.iter().map(|snapshot| snapshot.path.clone())).collect();
     let freed = freed(&folders)?; // counted before they go
     if !args.dry_run {
-        all.clear_leftovers()?;
+        all.remove_leftovers()?;
         goes.iter().try_for_each(|snapshot| all.remove(snapshot))?;
     }
     let told = told(&judged, leftovers.len(), &freed, args.dry_run);

@@ -46,25 +46,28 @@ const WORKER_OPTIONS: &str = "linger.ms=150\n";
 const NAMES: [&str; 3] = ["worker-a", "worker-b", "sink"];
 const SINK: usize = 2;
 
-fn seed() -> u64 {
+/// The seed of this run.
+pub fn seed() -> u64 {
     std::env::var("TSUMIAGE_TEST_SEED").map_or(1, |seed| seed.parse().unwrap())
 }
 
-struct Rng(TestRng);
+/// Draws by a seed.
+pub struct Rng(TestRng);
 
 impl Rng {
-    fn new(seed: u64) -> Rng {
+    pub fn new(seed: u64) -> Rng {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Rng(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
     /// Below `n`.
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0.next_u64() % n
     }
 
-    fn millis(&mut self, most: u64) -> Duration {
+    /// At most so many milliseconds.
+    pub fn millis(&mut self, most: u64) -> Duration {
         Duration::from_millis(self.below(most + 1))
     }
 }

@@ -4,9 +4,9 @@
 //! it these tests are ignored, and cannot pass by themselves.
 
 mod ensure;
-mod kills;
+pub mod kills;
 mod link;
-mod process;
+pub mod process;
 mod raw;
 mod same;
 mod share;
