@@ -98,6 +98,10 @@ pub const POINTS: &[&str] = &[
     "latest.link.after",
     "latest.text.before",
     "latest.text.after",
+    // An old snapshot goes: its name, then its files.
+    "gc.rename.before",
+    "gc.rename.after",
+    "gc.removed",
     // The report of a run.
     "report.before",
     "report.after",

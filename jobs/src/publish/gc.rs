@@ -8,6 +8,7 @@ use super::snapshot::{Snapshot, Snapshots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::events::{Event, What};
 use tsumiage_schemas::Month;
@@ -98,9 +99,12 @@ impl Snapshots {
     /// It cannot be renamed, then it stands; or a file cannot be removed, then the rest is a leftover.
     pub fn remove(&self, snapshot: &Snapshot) -> Result<(), DiskError> {
         let hidden = self.hidden(&snapshot.manifest.id);
+        crash::point("gc.rename.before", &snapshot.path)?;
         fs::rename(&snapshot.path, &hidden).map_err(io(&snapshot.path))?;
+        crash::point("gc.rename.after", &snapshot.path)?;
         self.sync()?;
-        fs::remove_dir_all(&hidden).map_err(io(&hidden))
+        fs::remove_dir_all(&hidden).map_err(io(&hidden))?;
+        crash::point("gc.removed", &snapshot.path)
     }
 }
 

@@ -1,5 +1,5 @@
 //! A small life of a data folder: nights with corrections, rejected files and a union's list, a withdrawal, a
-//! closing, a rebuild. It is led once undisturbed; what a folder was before each step and after is kept.
+//! closing, a rebuild, old snapshots that go. It is led once undisturbed; what a folder was before each step and after is kept.
 
 use super::Ended;
 use crate::place::Place;
@@ -82,6 +82,7 @@ fn steps(place: &Place) -> Vec<Step> {
         step(0, &["resolve", "--as-of", "2026-05"], &[]),
         step(0, &["rebuild"], &[]),
         step(2, &["nightly", "--on", "2026-11-01"], &autumn),
+        step(0, &["snapshots", "gc", "--keep", "2"], &[]),
     ]
 }
 
