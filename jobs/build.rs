@@ -16,6 +16,9 @@ fn main() -> io::Result<()> {
     }
     println!("cargo::rerun-if-changed=src/facts.rs");
     files.push(PathBuf::from("src/facts.rs"));
+    // Other versions of arrow and parquet may write other bytes.
+    println!("cargo::rerun-if-changed=../Cargo.lock");
+    files.push(PathBuf::from("../Cargo.lock"));
     files.sort();
     let mut hash = DefaultHasher::new();
     for file in files {

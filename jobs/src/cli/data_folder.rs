@@ -69,6 +69,16 @@ impl DataFolder {
         Ok(folder)
     }
 
+    /// A data folder that is there, as it was left, and its lock: for what looks at leftovers itself.
+    ///
+    /// # Errors
+    /// Another run holds it.
+    pub fn locked(common: &Common) -> anyhow::Result<(PathBuf, File)> {
+        let path = common.data.canonicalize().map_err(io(&common.data))?;
+        let lock = lock(&path)?;
+        Ok((path, lock))
+    }
+
     /// Opens a data folder to read.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::args::{Common, Format};
 use super::console::Console;
 use super::data_folder::DataFolder;
 use crate::diff::cause::Cause;
-use crate::diff::differences::{Sources, each_holder};
+use crate::diff::differences::{Sources, each_month};
 use crate::diff::months::common_months;
 use crate::diff::spans::{Span, spans};
 use crate::diff::table::rows;
@@ -20,7 +20,6 @@ use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
 use tsumiage_pipeline::disk::{self, io};
-use tsumiage_pipeline::events;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_schemas::Day;
 use tsumiage_schemas::tables::changes_schema;
@@ -34,11 +33,10 @@ pub fn diff(
     console: &Console<'_>,
 ) -> anyhow::Result<()> {
     let ledger = Ledger::open(&folder.path)?;
-    let events = events::read(&folder.path)?;
     let records = [before, after].map(|snapshot| Record::read(snapshot).unwrap_or_default());
-    let a = Side { path: &before.path, manifest: &before.manifest, record: &records[0] };
-    let b = Side { path: &after.path, manifest: &after.manifest, record: &records[1] };
-    let sources = Sources { ledger: &ledger, events: &events, spec: &folder.spec };
+    let a = Side { path: &before.path, manifest: &before.manifest, record: &records[0], is_new: false };
+    let b = Side { path: &after.path, manifest: &after.manifest, record: &records[1], is_new: false };
+    let sources = Sources { ledger: &ledger, spec: &folder.spec };
     if let Some(out) = out {
         return parquet(&a, &b, &sources, out, console);
     }
@@ -46,14 +44,24 @@ pub fn diff(
         ledger.files().map(|file| (file.arrival.file_id.as_str(), file.arrival.name.as_str())).collect();
     let mut told = Told::default();
     console.print(&head(&a, &b, common.format))?;
-    let damaged = each_holder(&a, &b, &sources, &mut |holder_no, changes| {
+    // A table for people tells months that changed alike in one line: it waits for a holder's last month.
+    let mut waiting: Option<(String, Vec<Change>)> = None;
+    let damaged = each_month(&a, &b, &sources, &mut |holder_no, changes| {
         told.add(holder_no, &changes);
-        Ok(console.print(&match common.format {
-            Format::Table => table(holder_no, &spans(&changes), &names),
-            Format::Csv => records_of(holder_no, &changes, common.format)?,
-            Format::Json => told.separated(&records_of(holder_no, &changes, common.format)?),
-        })?)
+        if common.format != Format::Table {
+            let rows = records_of(holder_no, &changes, common.format)?;
+            let rows = if common.format == Format::Json { told.separated(&rows) } else { rows };
+            return Ok(console.print(&rows)?);
+        }
+        if let Some((holder_no, changes)) = waiting.take_if(|(of, _)| of != holder_no) {
+            console.print(&table(&holder_no, &spans(&changes), &names))?;
+        }
+        waiting.get_or_insert_with(|| (holder_no.to_owned(), Vec::new())).1.extend(changes);
+        Ok(())
     })?;
+    if let Some((holder_no, changes)) = waiting {
+        console.print(&table(&holder_no, &spans(&changes), &names))?;
+    }
     console.print(&told.tail(common.format))?;
     whole(&damaged)
 }
@@ -71,20 +79,26 @@ fn whole(damaged: &[String]) -> anyhow::Result<()> {
 /// What was told so far.
 #[derive(Default)]
 struct Told {
-    people: BTreeSet<(String, String)>,
-    months: BTreeSet<(String, String, i32)>,
-    items: u64,
+    /// The people of the holder at work.
+    of_holder: (String, BTreeSet<String>),
+    people: usize,
+    months: usize,
+    items: usize,
     any: bool,
 }
 
 impl Told {
+    /// Changes of one month of a holder, by insured number.
     fn add(&mut self, holder_no: &str, changes: &[Change]) {
-        for change in changes {
-            let person = (holder_no.to_owned(), change.insured_no.clone());
-            self.months.insert((person.0.clone(), person.1.clone(), change.month.0));
-            self.people.insert(person);
-            self.items += 1;
+        if self.of_holder.0 != holder_no {
+            self.people += self.of_holder.1.len();
+            self.of_holder = (holder_no.to_owned(), BTreeSet::new());
         }
+        for of_person in changes.chunk_by(|a, b| a.insured_no == b.insured_no) {
+            self.of_holder.1.insert(of_person[0].insured_no.clone());
+            self.months += 1;
+        }
+        self.items += changes.len();
     }
 
     /// Elements of a JSON list behind those before.
@@ -95,7 +109,8 @@ impl Told {
     }
 
     fn tail(&self, format: Format) -> String {
-        let (people, months, items) = (self.people.len(), self.months.len(), self.items);
+        let people = self.people + self.of_holder.1.len();
+        let (months, items) = (self.months, self.items);
         match format {
             Format::Csv => String::new(),
             Format::Json => {
@@ -212,7 +227,7 @@ fn parquet(
     let mut writer =
         ArrowWriter::try_new(file, changes_schema(), Some(properties)).map_err(disk::parquet(out))?;
     let mut written = 0;
-    let damaged = each_holder(a, b, sources, &mut |holder_no, changes| {
+    let damaged = each_month(a, b, sources, &mut |holder_no, changes| {
         let batch: RecordBatch = rows(holder_no, &changes)?;
         written += batch.num_rows();
         Ok(writer.write(&batch).map_err(disk::parquet(out))?)

@@ -4,7 +4,6 @@ use super::Exit;
 use super::args::{Common, Format};
 use super::console::Console;
 use super::data_folder::DataFolder;
-use crate::diff::differences::Sources;
 use crate::plan::{Plan, PlannedUnit, Reason, plan};
 use crate::resolve::verdict::Why;
 use crate::resolve::{Workplace, readable};
@@ -32,8 +31,7 @@ pub fn planned(common: &Common, console: &Console<'_>) -> anyhow::Result<Exit> {
         limits,
         settings: folder.settings.for_manifest(),
     };
-    let sources = Sources { ledger: &ledger, events: &events, spec: &folder.spec };
-    let plan = plan(&place, &folder.request(common)?, &sources)?;
+    let plan = plan(&place, &folder.request(common)?, &events)?;
     console.print(&match common.format {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&plan)?),
         Format::Csv => csv(&plan),

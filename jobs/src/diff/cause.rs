@@ -18,6 +18,8 @@ pub struct Fact {
     pub file_id: String,
     /// Its position there.
     pub record_no: i64,
+    /// Its insurer number.
+    pub insurer_no: String,
     /// Movement date, days since 1970.
     pub date: i32,
     /// Correction date of a slip.
@@ -117,38 +119,44 @@ impl Cause {
 pub fn cause(row: &RowChange, bits: u128, month: Month, facts: &[Fact], surely: bool) -> Option<Cause> {
     let is =
         |fact: &&Fact, record: &InForce| fact.file_id == record.file_id && fact.record_no == record.record_no;
+    // The record that a slip is about.
+    let about = |fact: &&Fact, record: &InForce| {
+        fact.change.is_correction() && fact.date == record.date && fact.insurer_no == record.insurer_no
+    };
     let touches = |fact: &&Fact| bits == 0 || fact.touches & bits != 0;
-    let corrects = |fact: &&Fact, record: &InForce| fact.change == Type::Modify && fact.date == record.date;
+    let modifies = |fact: &&Fact| fact.change == Type::Modify;
     let last = |wanted: &dyn Fn(&&Fact) -> bool| facts.iter().filter(wanted).max_by_key(|fact| fact.order);
     let (before, after) = (row.before.as_ref(), row.after.as_ref());
     let other_record = match (before, after) {
         (Some(a), Some(b)) => (&a.file_id, a.record_no) != (&b.file_id, b.record_no),
         _ => true,
     };
-    let changed = row.kind == Kind::Changed;
+    let last_day = month.last_day().0;
     let by_slip = || {
-        let after = after.filter(|_| changed)?;
-        last(&|fact| fact.came && corrects(fact, after) && touches(fact))
+        let after = after.filter(|_| row.kind == Kind::Changed)?;
+        last(&|fact| fact.came && modifies(fact) && about(fact, after) && touches(fact))
     };
     let by_itself = || after.and_then(|after| last(&|fact| fact.came && is(fact, after)));
     let by_deletion = || {
         let before = before.filter(|_| other_record)?;
-        last(&|fact| fact.came && fact.change == Type::Delete && fact.date == before.date)
+        last(&|fact| fact.came && fact.change == Type::Delete && about(fact, before))
     };
     let by_withdrawal = || before.and_then(|before| last(&|fact| !fact.came && is(fact, before)));
+    // A slip that was taken back: it had modified the record in force, or deleted it.
     let by_slip_taken_back = || {
-        let before = before?;
-        last(&|fact| !fact.came && fact.change.is_correction() && fact.date == before.date && touches(fact))
-    };
-    let inherited = || {
-        let after = after?;
-        last(&|fact| bits != 0 && fact.touches & bits != 0 && fact.date < after.date)
+        let record = |fact: &&Fact| if modifies(fact) { before } else { after };
+        last(&|fact| !fact.came && record(fact).is_some_and(|record| about(fact, record)) && touches(fact))
     };
     let ended = || {
-        let gone = row.kind == Kind::Removed;
-        last(&|fact| gone && fact.came && fact.change == Type::End && fact.date <= month.last_day().0)
+        let before = before.filter(|_| row.kind == Kind::Removed)?;
+        let ends = |fact: &&Fact| fact.change == Type::End && fact.insurer_no == before.insurer_no;
+        last(&|fact| fact.came && ends(fact) && fact.date <= last_day)
     };
-    let in_time = || last(&|fact| !surely && fact.came && fact.date <= month.last_day().0);
+    let inherited = || {
+        let after = after.filter(|_| !surely)?;
+        last(&|fact| bits != 0 && fact.touches & bits != 0 && fact.date < after.date)
+    };
+    let in_time = || last(&|fact| !surely && fact.came && fact.date <= last_day);
     let any = || last(&|fact| !surely && fact.came).or_else(|| last(&|_| !surely));
     by_slip()
         .or_else(by_itself)
@@ -174,6 +182,7 @@ mod tests {
             order: (1, record_no),
             file_id: "new".to_owned(),
             record_no,
+            insurer_no: "141003".to_owned(),
             date,
             correction_date: change.is_correction().then_some(900),
             change,
@@ -183,7 +192,8 @@ mod tests {
     }
 
     fn record(file_id: &str, record_no: i64, date: i32) -> Option<InForce> {
-        Some(InForce { file_id: file_id.to_owned(), record_no, date })
+        let (file_id, insurer_no) = (file_id.to_owned(), "141003".to_owned());
+        Some(InForce { file_id, record_no, insurer_no, date })
     }
 
     fn row(before: Option<InForce>, after: Option<InForce>) -> RowChange {
@@ -224,6 +234,9 @@ mod tests {
         // A column of no item, such as the number of movements: the last fact in time.
         assert_eq!(told(&same(), 0, &[late, registration]), "movement 9 120");
         assert_eq!(told(&same(), LEVEL, &[]), "nothing");
+        // Another person of that number at another insurer.
+        let other = Fact { insurer_no: "142018".to_owned(), ..slip.clone() };
+        assert_eq!(cause(&same(), LEVEL, Month(24_000), &[other], true), None);
         assert_eq!(cause(&row(record("old", 2, 100), None), 0, Month(24_000), &[slip], true), None);
     }
 
@@ -237,5 +250,7 @@ mod tests {
         let uncovered = row(record("new", 3, 100), record("old", 1, 60));
         assert_eq!(told(&uncovered, LEVEL, &[movement.clone(), slip]), "withdrawal 3 100");
         assert_eq!(told(&row(record("new", 3, 100), None), 0, &[movement]), "withdrawal 3 100");
+        let deletion = gone(fact(8, 100, Type::Delete, 0));
+        assert_eq!(told(&row(None, record("old", 2, 100)), 0, &[deletion]), "withdrawal 8 900");
     }
 }

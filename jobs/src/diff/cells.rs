@@ -71,6 +71,7 @@ fn in_force(batch: &RecordBatch, row: usize) -> Result<InForce, ArrowError> {
     Ok(InForce {
         file_id: named(batch, "file_id")?.as_string::<i32>().value(row).to_owned(),
         record_no: named(batch, "record_no")?.as_primitive::<Int64Type>().value(row),
+        insurer_no: named(batch, "insurer_no")?.as_string::<i32>().value(row).to_owned(),
         date: named(batch, "movement_date")?.as_primitive::<Date32Type>().value(row),
     })
 }
@@ -208,7 +209,14 @@ mod tests {
         let file: ArrayRef = Arc::new(rows.iter().map(|_| Some("f")).collect::<StringArray>());
         let record: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.2)).collect::<Int64Array>());
         let date: ArrayRef = Arc::new(rows.iter().map(|_| Some(20_000)).collect::<Date32Array>());
-        let columns = [("insured_no", insured), (item, level), ("file_id", file), ("record_no", record)];
+        let insurer: ArrayRef = Arc::new(rows.iter().map(|_| Some("141003")).collect::<StringArray>());
+        let columns = [
+            ("insured_no", insured),
+            (item, level),
+            ("insurer_no", insurer),
+            ("file_id", file),
+            ("record_no", record),
+        ];
         RecordBatch::try_from_iter(columns.into_iter().chain([("movement_date", date)])).unwrap()
     }
 

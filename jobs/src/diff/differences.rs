@@ -3,14 +3,14 @@
 use super::cause::{Cause, CauseKind, Fact, cause};
 use super::cells::{RowChange, compare};
 use super::facts::Differing;
-use super::months::{self, differing, is_whole, read};
+use super::months::{Files, differing, is_whole, read};
 use super::{Change, Kind, Side};
+use crate::publish::table_file::PublishedFile;
 use crate::resolve::inputs::RegistryInputs;
 use crate::resolve::record::{Record, UnitRecord};
 use arrow::array::RecordBatch;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tsumiage_pipeline::events::Event;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_schemas::tables::{recipient_month_schema, stacked_items};
 use tsumiage_schemas::{FactTable, Month, Spec};
@@ -20,82 +20,109 @@ use tsumiage_schemas::{FactTable, Month, Spec};
 pub struct Sources<'a> {
     /// The ledger both were made of.
     pub ledger: &'a Ledger,
-    /// Closings and withdrawals.
-    pub events: &'a [Event],
     /// Layouts in force.
     pub spec: &'a Spec,
 }
 
-/// Hands every holder's differences on, by month, insured number and column; holders by their numbers. Gives the
-/// paths of files that are not what was published on either side: what differs there is not told.
+/// Hands every holder's differences on, month by month in time, by insured number and column; holders of one unit
+/// after each other. Gives the paths of files that are not what was published on either side: what differs there is not
+/// told.
 ///
 /// # Errors
 /// A file of a snapshot or of the ledger cannot be read.
-pub fn each_holder(
+pub fn each_month(
     before: &Side<'_>,
     after: &Side<'_>,
     sources: &Sources<'_>,
     each: &mut dyn FnMut(&str, Vec<Change>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<String>> {
-    let mut differ = differing(before, after);
-    let damaged = set_damaged_aside(&mut differ, before, after);
+    let differ = differing(before, after);
     if differ.is_empty() {
-        return Ok(damaged);
+        return Ok(Vec::new());
     }
-    let facts = Differing::new(before, after, sources.ledger, sources.events)?;
+    let facts = Differing::new(before, after, sources.ledger)?;
     let items = items(sources.spec);
-    let schema = recipient_month_schema(sources.spec);
     let of_basis = of_basis(before, after);
-    for (holder_no, months) in &differ {
-        let compared: anyhow::Result<Vec<(Month, Vec<RowChange>)>> = months
-            .par_iter()
-            .map(|(month, a, b)| {
-                let rows = |side: &Side<'_>, path: &Option<&str>| match path {
-                    Some(path) => Ok(read(side.path, path)?),
-                    None => Ok::<RecordBatch, anyhow::Error>(RecordBatch::new_empty(schema.clone())),
-                };
-                Ok((*month, compare(&rows(before, a)?, &rows(after, b)?)?))
-            })
-            .collect();
-        let compared = compared?;
+    let mut of_unit: BTreeMap<UnitPair<'_>, Vec<&String>> = BTreeMap::new();
+    for holder_no in differ.keys() {
         let (a, b) = units_of(before.record, after.record, holder_no);
-        let people: BTreeSet<&str> =
-            compared.iter().flat_map(|(_, rows)| rows).map(|row| row.insured_no.as_str()).collect();
+        of_unit.entry(UnitPair(a, b)).or_default().push(holder_no);
+    }
+    let mut damaged = Vec::new();
+    for (UnitPair(a, b), holders) in of_unit {
         let insurers: BTreeSet<&str> =
             [a, b].into_iter().flatten().flat_map(|unit| &unit.insurers).map(String::as_str).collect();
-        let holder = Holder {
-            items: &items,
-            facts: facts.facts_of(&insurers, &people)?,
-            registry: registry(holder_no, a, b, &facts)?,
-            of_basis,
-        };
-        let changes: Vec<Change> =
-            compared.into_iter().flat_map(|(month, rows)| holder.changes(month, rows)).collect();
-        each(holder_no, changes)?;
+        let facts_of_unit = facts.facts_of(&insurers)?;
+        for holder_no in holders {
+            let registry = OfRegistry::new(holder_no, a, b, &facts);
+            let holder = Holder { items: &items, facts: &facts_of_unit, registry, of_basis };
+            for months in differ[holder_no].chunks(rayon::current_num_threads()) {
+                let compared: anyhow::Result<Vec<Option<Vec<RowChange>>>> =
+                    months.par_iter().map(|files| compared(before, after, files, sources.spec)).collect();
+                for ((month, of_a, of_b), rows) in months.iter().zip(compared?) {
+                    match rows {
+                        Some(rows) => each(holder_no, holder.changes(*month, rows))?,
+                        None => damaged.extend(of_a.or(*of_b).map(|file| file.path.clone())),
+                    }
+                }
+            }
+        }
     }
     Ok(damaged)
 }
 
-/// Takes months out whose files are not what was published; gives their paths.
-fn set_damaged_aside(differ: &mut months::Differing<'_>, a: &Side<'_>, b: &Side<'_>) -> Vec<String> {
-    let mut damaged = Vec::new();
-    for months in differ.values_mut() {
-        months.retain(|(_, of_a, of_b)| {
-            let whole = |side, path: &Option<&str>| path.is_none_or(|path| is_whole(side, path));
-            let both = whole(a, of_a) && whole(b, of_b);
-            damaged.extend(of_a.or(*of_b).filter(|_| !both).map(str::to_owned));
-            both
-        });
+/// The rows that differ in a month; `None` if a file is not what was published.
+fn compared(
+    before: &Side<'_>,
+    after: &Side<'_>,
+    (_, of_a, of_b): &Files<'_>,
+    spec: &Spec,
+) -> anyhow::Result<Option<Vec<RowChange>>> {
+    let whole = |side, file: &Option<&PublishedFile>| file.is_none_or(|file| is_whole(side, file));
+    if !whole(before, of_a) || !whole(after, of_b) {
+        return Ok(None);
     }
-    differ.retain(|_, months| !months.is_empty());
-    damaged
+    let rows = |side: &Side<'_>, file: &Option<&PublishedFile>| match file {
+        Some(file) => read(side.path, &file.path),
+        None => Ok(RecordBatch::new_empty(recipient_month_schema(spec))),
+    };
+    Ok(Some(compare(&rows(before, of_a)?, &rows(after, of_b)?)?))
+}
+
+/// A unit before and after, ordered by its insurers.
+struct UnitPair<'r>(Option<&'r UnitRecord>, Option<&'r UnitRecord>);
+
+impl<'r> UnitPair<'r> {
+    fn key(&self) -> [Option<&'r Vec<String>>; 2] {
+        [self.0.map(|unit| &unit.insurers), self.1.map(|unit| &unit.insurers)]
+    }
+}
+
+impl PartialEq for UnitPair<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for UnitPair<'_> {}
+
+impl PartialOrd for UnitPair<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UnitPair<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 /// What one holder's differences are explained by.
 struct Holder<'a> {
     items: &'a HashMap<String, u128>,
-    facts: HashMap<String, Vec<Fact>>,
-    registry: BTreeMap<CauseKind, Cause>,
+    facts: &'a HashMap<String, Vec<Fact>>,
+    registry: OfRegistry,
     of_basis: CauseKind,
 }
 
@@ -129,17 +156,18 @@ impl Holder<'_> {
     }
 
     fn cause(&self, row: &RowChange, item: Option<&str>, month: Month) -> Cause {
-        let of_registry = |kind: CauseKind| self.registry.get(&kind).cloned();
+        let registry = &self.registry;
         let level_changed = row.items.iter().any(|(name, ..)| name == "heaviest_care_level");
-        match item {
-            Some("holder_name") => return of_registry(CauseKind::Insurer).unwrap_or_else(|| self.rest()),
-            Some("limit_units" | "limit_source") if !level_changed => {
-                return of_registry(CauseKind::Limits).unwrap_or_else(|| self.rest());
-            }
-            _ => {}
+        let of_registry = match item {
+            Some("holder_name") => return registry.names.clone().unwrap_or_else(|| self.rest()),
+            Some("limit_units" | "limit_source") if !level_changed => registry.limits.clone(),
+            _ => None,
+        };
+        if let Some(cause) = of_registry {
+            return cause;
         }
         let bits = item.and_then(|name| self.items.get(name)).copied().unwrap_or(0);
-        let moved = of_registry(CauseKind::Membership).or_else(|| of_registry(CauseKind::Insurer));
+        let moved = registry.membership.clone().or_else(|| registry.ended.clone());
         let facts = self.facts.get(&row.insured_no).map_or(&[][..], Vec::as_slice);
         cause(row, bits, month, facts, moved.is_some()).or(moved).unwrap_or_else(|| self.rest())
     }
@@ -183,37 +211,46 @@ fn units_of<'r>(
 }
 
 /// What the registry changed for a holder, each with the record that did it, as far as it is one.
-fn registry(
-    holder_no: &str,
-    a: Option<&UnitRecord>,
-    b: Option<&UnitRecord>,
-    facts: &Differing<'_>,
-) -> anyhow::Result<BTreeMap<CauseKind, Cause>> {
-    let of = |unit: Option<&UnitRecord>| unit.map(|unit| unit.registry.clone()).unwrap_or_default();
-    let (x, y): (RegistryInputs, RegistryInputs) = (of(a), of(b));
-    let units = [a, b].into_iter().flatten();
-    let numbers: BTreeSet<&str> = units
-        .flat_map(|unit| unit.insurers.iter().chain(&unit.outcome.holders))
-        .map(String::as_str)
-        .chain([holder_no])
-        .collect();
-    let insurer = x.ended != y.ended || x.names != y.names || x.registered != y.registered;
-    let differ = [
-        (x.memberships != y.memberships, CauseKind::Membership, FactTable::Membership),
-        (insurer, CauseKind::Insurer, FactTable::Insurer),
-        (x.limits != y.limits, CauseKind::Limits, FactTable::MunicipalLimit),
-    ];
-    let mut registry = BTreeMap::new();
-    for (_, kind, table) in differ.into_iter().filter(|(differs, ..)| *differs) {
-        let cause = match facts.of_registry(table, &numbers)? {
-            Some((file_id, record_no, date)) => {
-                Cause { kind, file_id: Some(file_id), record_no: Some(record_no), date: Some(date) }
-            }
-            None => Cause::of(kind),
+struct OfRegistry {
+    membership: Option<Cause>,
+    /// The end of an insurer or holder.
+    ended: Option<Cause>,
+    names: Option<Cause>,
+    limits: Option<Cause>,
+}
+
+impl OfRegistry {
+    fn new(
+        holder_no: &str,
+        a: Option<&UnitRecord>,
+        b: Option<&UnitRecord>,
+        facts: &Differing<'_>,
+    ) -> OfRegistry {
+        use CauseKind::{Insurer, Limits, Membership};
+        let of = |unit: Option<&UnitRecord>| unit.map(|unit| unit.registry.clone()).unwrap_or_default();
+        let (x, y): (RegistryInputs, RegistryInputs) = (of(a), of(b));
+        let own = BTreeSet::from([holder_no]);
+        let units = [a, b].into_iter().flatten();
+        let all: BTreeSet<&str> = units
+            .flat_map(|unit| unit.insurers.iter().chain(&unit.outcome.holders))
+            .map(String::as_str)
+            .chain([holder_no])
+            .collect();
+        let cause = |differs: bool, kind: CauseKind, table: FactTable, numbers: &BTreeSet<&str>| {
+            differs.then(|| match facts.of_registry(table, numbers) {
+                Some((file_id, record_no, date)) => {
+                    Cause { kind, file_id: Some(file_id), record_no: Some(record_no), date: Some(date) }
+                }
+                None => Cause::of(kind),
+            })
         };
-        registry.insert(kind, cause);
+        OfRegistry {
+            membership: cause(x.memberships != y.memberships, Membership, FactTable::Membership, &all),
+            ended: cause(x.ended != y.ended, Insurer, FactTable::Insurer, &all),
+            names: cause(x.names != y.names, Insurer, FactTable::Insurer, &own),
+            limits: cause(x.limits != y.limits, Limits, FactTable::MunicipalLimit, &own),
+        }
     }
-    Ok(registry)
 }
 
 /// What differs for all, if anything does.

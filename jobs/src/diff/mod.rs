@@ -7,7 +7,7 @@
 //! * `table` the table `changes`, `spans` the same for people
 //!
 //! Promise: months that both publish are compared, every column of every row; nothing else. Only one holder's
-//! months are held at a time.
+//! months are held at a time, as many as there are threads.
 
 pub mod cause;
 pub mod cells;
@@ -32,6 +32,8 @@ pub struct Side<'a> {
     pub manifest: &'a SnapshotManifest,
     /// What it was made of.
     pub record: &'a Record,
+    /// Its files were written by this run: they need not be checked.
+    pub is_new: bool,
 }
 
 /// What happened to a recipient's row of a month.
@@ -63,6 +65,8 @@ pub struct InForce {
     pub file_id: String,
     /// Its position there.
     pub record_no: i64,
+    /// Its insurer number.
+    pub insurer_no: String,
     /// Its movement date.
     pub date: i32,
 }

@@ -22,9 +22,12 @@ pub fn common_months(a: &Side<'_>, b: &Side<'_>) -> Option<MonthRange> {
 }
 
 /// Of every holder whose files differ the months, in which `None` stands for no file.
-pub type Differing<'a> = BTreeMap<String, Vec<(Month, Option<&'a str>, Option<&'a str>)>>;
+pub type Differing<'a> = BTreeMap<String, Vec<Files<'a>>>;
 
-/// The files that differ, by holder and month, as paths below their snapshots.
+/// A month and its files before and after.
+pub type Files<'a> = (Month, Option<&'a PublishedFile>, Option<&'a PublishedFile>);
+
+/// The files that differ, by holder and month.
 pub fn differing<'a>(a: &Side<'a>, b: &Side<'a>) -> Differing<'a> {
     let by_path = |side: &Side<'a>| -> HashMap<&'a str, &'a PublishedFile> {
         side.manifest.files.iter().map(|file| (file.path.as_str(), file)).collect()
@@ -38,8 +41,8 @@ pub fn differing<'a>(a: &Side<'a>, b: &Side<'a>) -> Differing<'a> {
             let path = month_path(month, holder_no);
             let (before, after) = (of_a.get(path.as_str()), of_b.get(path.as_str()));
             if before.map(|file| &file.sha256) != after.map(|file| &file.sha256) {
-                let paths = (month, before.map(|f| f.path.as_str()), after.map(|f| f.path.as_str()));
-                differing.entry(holder_no.to_owned()).or_default().push(paths);
+                let files = (month, before.copied(), after.copied());
+                differing.entry(holder_no.to_owned()).or_default().push(files);
             }
         }
     }
@@ -53,9 +56,8 @@ fn holder_of(path: &str) -> Option<&str> {
 }
 
 /// Whether a file of a side is what was published.
-pub fn is_whole(side: &Side<'_>, path: &str) -> bool {
-    let file = side.manifest.files.iter().find(|file| file.path == path);
-    file.is_some_and(|file| hash_file(&side.path.join(path)).is_ok_and(|hash| hash == file.sha256))
+pub fn is_whole(side: &Side<'_>, file: &PublishedFile) -> bool {
+    side.is_new || hash_file(&side.path.join(&file.path)).is_ok_and(|hash| hash == file.sha256)
 }
 
 /// The rows of a published file as one batch.

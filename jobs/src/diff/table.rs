@@ -1,6 +1,6 @@
 //! The table `changes`: one file per holder with differences, by (service month, insured number, column).
 
-use super::differences::{Sources, each_holder};
+use super::differences::{Sources, each_month};
 use super::{Change, Side};
 use crate::publish::snapshot::CHANGES;
 use crate::publish::table_file::{PublishedFile, TableFile, TableLayout};
@@ -55,17 +55,24 @@ pub fn write(
 ) -> anyhow::Result<(Vec<PublishedFile>, Vec<String>)> {
     let (mut files, mut damaged) = (Vec::new(), Vec::new());
     if let Some(before) = before {
-        damaged = each_holder(before, after, sources, &mut |holder_no, changes| {
+        let mut open: Option<(String, TableFile)> = None;
+        damaged = each_month(before, after, sources, &mut |holder_no, changes| {
             if changes.is_empty() {
                 return Ok(()); // other bytes, equal values
             }
-            let mut file = create(root, holder_no)?;
+            if let Some((_, done)) = open.take_if(|(of, _)| of != holder_no) {
+                files.push(done.finish()?);
+            }
+            if open.is_none() {
+                open = Some((holder_no.to_owned(), create(root, holder_no)?));
+            }
+            let Some((_, file)) = &mut open else { return Ok(()) };
             for part in changes.chunks(ROWS) {
                 file.write_digested(&rows(holder_no, part)?)?;
             }
-            files.push(file.finish()?);
             Ok(())
         })?;
+        files.extend(open.map(|(_, file)| file.finish()).transpose()?);
     }
     if files.is_empty() {
         files.push(create(root, "empty")?.finish()?);

@@ -8,9 +8,8 @@ mod touched;
 
 pub use touched::TouchedRecipient;
 
-use crate::diff::differences::Sources;
 use crate::facts::KnownFiles;
-use crate::publish::snapshot::{Snapshot, Snapshots};
+use crate::publish::snapshot::Snapshots;
 use crate::registry::Registry;
 use crate::resolve::OfNoUnit;
 use crate::resolve::prepare::Prepared;
@@ -19,8 +18,9 @@ use crate::resolve::{ResolveRequest, Workplace, effective_options, inputs_digest
 use crate::stack::Inheritance;
 use crate::stack::unit::engine;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use tsumiage_pipeline::events::Event;
 use tsumiage_pipeline::ledger::FileEntry;
 use tsumiage_schemas::{Day, Month, MonthRange};
 
@@ -113,10 +113,11 @@ pub struct ReasonFile {
 ///
 /// # Errors
 /// The ledger or a snapshot cannot be read.
-pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, sources: &Sources<'_>) -> anyhow::Result<Plan> {
-    let known = KnownFiles::new(place.ledger, sources.events, request.as_of);
+pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, events: &[Event]) -> anyhow::Result<Plan> {
+    let known = KnownFiles::new(place.ledger, events, request.as_of);
     let options = effective_options(request, &known);
-    let snapshots = published(place.data)?;
+    let all = Snapshots::open(place.data)?; // makes nothing
+    let (snapshots, latest) = (all.list()?, all.latest_id());
     let digest = inputs_digest(place, &known, &options)?;
     let stands = snapshots.iter().rev().find(|snapshot| snapshot.manifest.inputs_digest == digest);
     let rules = known.rules(place.spec, options.inheritance);
@@ -125,7 +126,14 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, sources: &Sources<'
     let reading = Registry::read(&engine, place.ledger, place.spec, &known, &rules, options.as_of);
     let registry = runtime.block_on(reading)?;
     let of_no_unit = OfNoUnit::new(&registry, &known, place.spec, place.ledger)?;
-    let prepared = Prepared::new(place, &known, &options, &registry, &of_no_unit.findings, &snapshots);
+    let prepared = Prepared::new(
+        place,
+        &known,
+        &options,
+        &registry,
+        &of_no_unit.findings,
+        (&snapshots, latest.as_deref()),
+    );
     let facts_again = if stands.is_some() { 0 } else { prepared.facts_to_stack() };
     let mut plan = Plan {
         stands: stands.map(|snapshot| snapshot.manifest.id.clone()),
@@ -164,12 +172,6 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, sources: &Sources<'
     Ok(plan)
 }
 
-/// The snapshots that stand, from old to new; no folder is made.
-fn published(data: &Path) -> anyhow::Result<Vec<Snapshot>> {
-    let is_there = data.join("snapshots").is_dir();
-    Ok(if is_there { Snapshots::open(data)?.list()? } else { Vec::new() })
-}
-
 fn planned(
     prepared: &Prepared,
     at: usize,
@@ -190,7 +192,9 @@ fn planned(
         }
         _ => None,
     };
-    let files: Vec<&FileEntry> = reasons.iter().filter_map(file_of).collect();
+    let changed = |file: &FileEntry| prepared.changed_records(&file.arrival.file_id);
+    let files: Vec<(&FileEntry, Option<BTreeSet<i64>>)> =
+        reasons.iter().filter_map(file_of).map(|file| (file, changed(file))).collect();
     let touched = touched::touched(place.ledger, &inputs.insurers, &files)?;
     let only_files = reasons.iter().all(|why| file_of(why).is_some());
     let reason = |why: &Why| {

@@ -107,6 +107,9 @@ pub struct Building {
 
 const MANIFEST: &str = "manifest.json";
 
+/// Newest snapshots that a new one shares equal files with: more would have to be held in memory.
+const SHARED_WITH: usize = 8;
+
 /// The table of differences to the snapshot before.
 pub const CHANGES: &str = "changes";
 
@@ -252,7 +255,7 @@ impl Snapshots {
         disk::sync_folder(&self.root)
     }
 
-    /// Completes a snapshot: shares equal files with the newest one, writes the manifest, gives it its
+    /// Completes a snapshot: shares equal files with those there are (`known`, from old to new), writes the manifest, gives it its
     /// name. If the same content stands already under the same options, that one is returned.
     ///
     /// # Errors
@@ -261,18 +264,20 @@ impl Snapshots {
         &self,
         building: Building,
         mut manifest: SnapshotManifest,
+        known: &[Snapshot],
     ) -> Result<Snapshot, DiskError> {
-        let known = self.list()?;
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         manifest.content_digest = content_digest(&manifest.files);
-        let same = known.iter().rev().find(|s| {
-            s.manifest.content_digest == manifest.content_digest && s.manifest.options == manifest.options
-        });
+        // Another program or other layouts that come to the same are told as what they are.
+        let told = |m: &SnapshotManifest| {
+            (m.content_digest.clone(), m.options.clone(), m.rules.clone(), m.layouts.clone())
+        };
+        let same = known.iter().rev().find(|s| told(&s.manifest) == told(&manifest));
         if let Some(same) = same {
             fs::remove_dir_all(&building.path).map_err(io(&building.path))?;
             return Ok(same.clone());
         }
-        share(&known, &building, &manifest.files)?;
+        share(known, &building, &manifest.files)?;
         let number = known.iter().filter_map(|s| number_of(&s.manifest.id)).max().unwrap_or(0) + 1;
         manifest.id = format!("{number:06}-{}", &manifest.content_digest[..8]);
         let path = building.path.join(MANIFEST);
@@ -338,7 +343,7 @@ pub fn content_digest(files: &[PublishedFile]) -> String {
 fn share(known: &[Snapshot], building: &Building, files: &[PublishedFile]) -> Result<(), DiskError> {
     // The newest snapshot that has a file is the one to share with.
     let mut there: HashMap<(&str, &str), &Path> = HashMap::new();
-    for before in known {
+    for before in &known[known.len().saturating_sub(SHARED_WITH)..] {
         there.extend(
             before.manifest.files.iter().map(|f| ((f.path.as_str(), f.sha256.as_str()), &*before.path)),
         );

@@ -25,18 +25,30 @@ pub struct Base {
 }
 
 impl Base {
-    /// The one to go by, of snapshots from old to new: the newest of the same basis as of the same month, else
-    /// the newest of the same basis. If there is none, why.
-    pub fn choose(snapshots: &[Snapshot], basis: &Basis<'_>) -> Result<Base, Vec<Why>> {
-        let same_month = |snapshot: &&Snapshot| snapshot.manifest.options.as_of == basis.options.as_of;
-        let (first, second): (Vec<&Snapshot>, Vec<&Snapshot>) = snapshots.iter().rev().partition(same_month);
+    /// The one to go by, of snapshots from old to new: of the same basis, and as far as there is one as of the same
+    /// month and for the same months, else the one that is `latest`, else the newest. If there is none, why.
+    ///
+    /// # Errors
+    /// There is none; why the best of the others does not serve.
+    pub fn choose(snapshots: &[Snapshot], latest: Option<&str>, basis: &Basis<'_>) -> Result<Base, Vec<Why>> {
+        let rank = |snapshot: &Snapshot| {
+            let manifest = &snapshot.manifest;
+            let same_month = manifest.options.as_of == basis.options.as_of;
+            let same_months = months(&manifest.options) == months(basis.options);
+            (!same_month, !same_months, latest != Some(manifest.id.as_str()))
+        };
+        let mut candidates: Vec<&Snapshot> = snapshots.iter().rev().collect();
+        candidates.sort_by_key(|snapshot| rank(snapshot)); // stable: the newest of a rank is first
         let mut why: Option<Vec<Why>> = None;
-        for snapshot in first.into_iter().chain(second) {
+        for snapshot in candidates {
             let differs = basis.differs(&snapshot.manifest);
-            match Record::read(snapshot).filter(|_| differs.is_empty()) {
+            if !differs.is_empty() {
+                why = why.or(Some(differs));
+                continue;
+            }
+            match Record::read(snapshot) {
                 Some(record) => return Ok(Base { snapshot: snapshot.clone(), record }),
-                None if differs.is_empty() => why = why.or(Some(vec![Why::NotKnown])),
-                None => why = why.or(Some(differs)),
+                None => why = why.or(Some(vec![Why::NotKnown])),
             }
         }
         Err(why.unwrap_or_else(|| vec![Why::NoSnapshot]))

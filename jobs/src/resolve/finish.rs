@@ -43,7 +43,7 @@ impl Work<'_> {
         senders.iter().for_each(|sender| findings_by_code.merge(&sender.findings));
         let units = self.prepared.inputs.iter().zip(&self.outcomes);
         let record = Record {
-            files: Record::files_of(&self.prepared.files),
+            files: self.prepared.files.files.clone(),
             units: units.map(|(inputs, outcome)| UnitRecord::new(inputs, outcome.clone())).collect(),
             senders,
         };

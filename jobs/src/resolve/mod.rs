@@ -37,6 +37,7 @@ mod told;
 pub mod verdict;
 mod work;
 
+use inputs::FileInputs;
 use record::Record;
 use work::Work;
 
@@ -155,17 +156,18 @@ pub fn resolve(
         return Ok(Resolved { snapshot, is_new: false, stats: ResolveStats::default(), damaged: Vec::new() });
     }
     let mut building = snapshots.begin()?;
-    let mut work = Work::new(place, &known, &options, &published)?;
+    let latest = snapshots.latest_id();
+    let mut work = Work::new(place, &known, &options, (&published, latest.as_deref()))?;
     work.standing(&mut building)?;
     work.recipients(&building, request, progress)?;
     let (mut manifest, record, mut stats) = work.complete(&building, options, inputs_digest)?;
-    let since = snapshots.latest_id().filter(|_| request.becomes_latest);
+    let since = latest.filter(|_| request.becomes_latest);
     let since = since.and_then(|id| published.iter().find(|snapshot| snapshot.manifest.id == id));
-    let sources = Sources { ledger: place.ledger, events: &events, spec: place.spec };
+    let sources = Sources { ledger: place.ledger, spec: place.spec };
     let damaged = changes(&building, &mut manifest, &record, since, &sources)?;
     stats.changes = manifest.changes.rows;
     let before: Option<String> = published.last().map(|s| s.manifest.id.clone());
-    let snapshot = snapshots.complete(building, manifest)?;
+    let snapshot = snapshots.complete(building, manifest, &published)?;
     stats.wall_seconds = begun.elapsed().as_secs_f64();
     let is_new = before.is_none_or(|id| id < snapshot.manifest.id);
     Ok(Resolved { snapshot, is_new, stats, damaged })
@@ -184,8 +186,9 @@ fn changes(
         path: &snapshot.path,
         manifest: &snapshot.manifest,
         record,
+        is_new: false,
     });
-    let after = Side { path: &building.path, manifest, record };
+    let after = Side { path: &building.path, manifest, record, is_new: true };
     let (files, damaged) = diff::table::write(&building.path, before.as_ref(), &after, sources)?;
     let TableEntry { rows, rows_digest } = finish::tables(&files).remove(CHANGES).unwrap_or_default();
     let since = since.map(|snapshot| snapshot.manifest.id.clone());
@@ -223,9 +226,7 @@ pub fn inputs_digest(
     hash.update(env!("TSUMIAGE_RULES")); // other code may give another answer
     hash.update(place.layouts);
     hash.update(serde_json::to_vec(options)?);
-    for file in &known.files {
-        hash.update(serde_json::to_vec(&(&file.arrival, &file.layouts))?);
-    }
+    hash.update(serde_json::to_vec(&FileInputs::new(known).files)?);
     hash.update(serde_json::to_vec(&known.withdrawn)?);
     Ok(disk::hex(&hash.finalize()))
 }

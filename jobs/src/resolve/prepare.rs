@@ -37,27 +37,30 @@ pub struct Prepared {
 
 impl Prepared {
     /// Looks at everything there is; `of_no_unit` are the findings that come from no unit, with their file's
-    /// number, `snapshots` go from old to new.
+    /// number; the snapshots there are go from old to new, with the id of `latest`.
     pub fn new(
         place: &Workplace<'_>,
         known: &KnownFiles<'_>,
         options: &SnapshotOptions,
         registry: &Registry,
         of_no_unit: &[(i32, Finding)],
-        snapshots: &[Snapshot],
+        (snapshots, latest): (&[Snapshot], Option<&str>),
     ) -> Prepared {
-        let units = units(place.ledger, registry.memberships());
         let files = FileInputs::new(known);
+        let units = units(place.ledger, registry.memberships());
         let inputs = of_units(&units, place.ledger, known, &files, registry);
+        let known_units = units.into_iter().zip(inputs).filter(|(_, inputs)| !inputs.insurers.is_empty());
+        let (units, inputs): (Vec<Unit>, Vec<UnitInputs>) = known_units.unzip();
         let senders = of_senders(known, &files, &inputs, months(options), of_no_unit);
         let basis = Basis { rules: Basis::RULES, layouts: place.layouts, options };
-        let (base, verdicts) = match Base::choose(snapshots, &basis) {
+        let (base, verdicts) = match Base::choose(snapshots, latest, &basis) {
             Err(why) => (None, vec![Verdict::Again(why); units.len()]),
             Ok(base) => {
                 let same_months = base.months() == months(options);
+                let published = base.files();
                 let verdicts = inputs.par_iter().map(|unit| {
                     let verdict = verdict(unit, &files, &base.record, same_months);
-                    if_whole(verdict, unit, &base, options)
+                    if_whole(verdict, unit, &base, &published, options)
                 });
                 let verdicts = verdicts.collect();
                 (Some(base), verdicts)
@@ -78,20 +81,22 @@ impl Prepared {
 
     /// What a unit that stands came to, its files as places in what is known now.
     pub fn outcome_of(&self, base: &Base, unit: &UnitRecord) -> UnitOutcome {
-        let places: HashMap<&str, usize> = self
-            .files
-            .files
-            .iter()
-            .enumerate()
-            .map(|(place, (file_id, _))| (file_id.as_str(), place))
-            .collect();
         let count = |count: &FileCount| {
             let file = base.record.files.get(count.file)?;
-            Some(FileCount { file: *places.get(file.file_id.as_str())?, ..*count })
+            Some(FileCount { file: self.files.place_of(&file.file_id)?, ..*count })
         };
         let mut counts: Vec<FileCount> = unit.outcome.counts.iter().filter_map(count).collect();
         counts.sort_by_key(|count| count.file);
         UnitOutcome { counts, ..unit.outcome.clone() }
+    }
+
+    /// The records of a file that count otherwise than in the base, if that is all that differs of it: withdrawn, or
+    /// their withdrawal not known.
+    pub fn changed_records(&self, file_id: &str) -> Option<BTreeSet<i64>> {
+        let now = &self.files.files[self.files.place_of(file_id)?];
+        let before = self.base.as_ref()?.record.files.iter().find(|file| file.file_id == file_id)?;
+        let same = (&now.counts, now.withdrawn) == (&before.counts, before.withdrawn);
+        same.then(|| now.withdrawn_records.symmetric_difference(&before.withdrawn_records).copied().collect())
     }
 
     /// Finds whose findings stand. Units cannot stand whose findings are lost with a damaged file.
@@ -139,12 +144,18 @@ impl Prepared {
 }
 
 /// What stands must be what was published.
-fn if_whole(verdict: Verdict, unit: &UnitInputs, base: &Base, options: &SnapshotOptions) -> Verdict {
+fn if_whole(
+    verdict: Verdict,
+    unit: &UnitInputs,
+    base: &Base,
+    published: &HashMap<&str, &PublishedFile>,
+    options: &SnapshotOptions,
+) -> Verdict {
     let (Verdict::Stands | Verdict::OtherMonths, Some(range)) = (&verdict, months(options)) else {
         return verdict;
     };
     let Some(record) = base.record.unit_of(&unit.insurers) else { return verdict };
-    match damaged(&base.snapshot, &files_of_unit(record, &base.files(), range)) {
+    match damaged(&base.snapshot, &files_of_unit(record, published, range)) {
         Some(file) => Verdict::Again(vec![Why::Damaged { path: file.path.clone() }]),
         None => verdict,
     }

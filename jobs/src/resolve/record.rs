@@ -3,7 +3,7 @@
 //!
 //! Promise: a function of facts and options like the tables beside it; nothing but counts of people in it.
 
-use super::inputs::{FileInputs, RegistryInputs, UnitInputs};
+use super::inputs::{FileRecord, RegistryInputs, UnitInputs};
 use crate::publish::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use tsumiage_pipeline::disk::{self, DiskError};
@@ -21,15 +21,6 @@ pub struct Record {
     pub units: Vec<UnitRecord>,
     /// Senders whose files have findings.
     pub senders: Vec<SenderRecord>,
-}
-
-/// A file as it counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRecord {
-    /// SHA-256 of its bytes.
-    pub file_id: String,
-    /// Digest of how it arrived, was read, and how much of it is withdrawn.
-    pub counts: String,
 }
 
 /// A unit and what it came to.
@@ -111,15 +102,6 @@ impl Record {
         Ok(json + "\n")
     }
 
-    /// The files known, as they are recorded.
-    pub fn files_of(inputs: &FileInputs) -> Vec<FileRecord> {
-        let record = |(file_id, counts): &(String, String)| FileRecord {
-            file_id: file_id.clone(),
-            counts: counts.clone(),
-        };
-        inputs.files.iter().map(record).collect()
-    }
-
     /// The unit of these insurers, or the one that has most of them.
     pub fn unit_of(&self, insurers: &[String]) -> Option<&UnitRecord> {
         let shared = |unit: &UnitRecord| unit.insurers.iter().filter(|no| insurers.contains(no)).count();
@@ -127,9 +109,8 @@ impl Record {
         (shared(best) > 0).then_some(best)
     }
 
-    /// Id and digest of a unit's files.
-    pub fn files_of_unit<'a>(&'a self, unit: &'a UnitRecord) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let file = |&at: &usize| self.files.get(at).map(|f| (f.file_id.as_str(), f.counts.as_str()));
-        unit.files.iter().filter_map(file)
+    /// A unit's files.
+    pub fn files_of_unit<'a>(&'a self, unit: &'a UnitRecord) -> impl Iterator<Item = &'a FileRecord> {
+        unit.files.iter().filter_map(|&at| self.files.get(at))
     }
 }

@@ -1,7 +1,7 @@
 //! What determines the findings about a sender's files: the files, the units that their records are in, and what
 //! is found of no unit (the registry's findings). Pure.
 
-use super::inputs::{FileInputs, UnitInputs};
+use super::inputs::{FileInputs, FileRecord, UnitInputs};
 use crate::facts::KnownFiles;
 use crate::publish::spool::sender_name;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct SenderInputs {
 #[derive(Serialize)]
 struct Everything<'a> {
     months: Option<MonthRange>,
-    files: Vec<(&'a str, &'a str)>,
+    files: Vec<&'a FileRecord>,
     units: Vec<&'a str>,
     of_no_unit: Vec<(&'a str, &'a Finding)>,
 }
@@ -49,13 +49,13 @@ pub fn of_senders(
     }
     for sender in senders.values_mut() {
         let places: Vec<usize> = sender.seqs.iter().filter_map(|seq| files.place(*seq)).collect();
-        let mut of_files: Vec<(&str, &str)> = files.at(&places).collect();
-        of_files.sort_unstable();
+        let mut of_files: Vec<&FileRecord> = files.at(&places).collect();
+        of_files.sort_unstable_by(|a, b| a.file_id.cmp(&b.file_id));
         let digests: Option<Vec<&str>> = sender.units.iter().map(|&at| units[at].digest.as_deref()).collect();
         let mut found: Vec<(&str, &Finding)> = of_no_unit
             .iter()
             .filter(|(seq, _)| sender.seqs.contains(seq))
-            .filter_map(|(seq, finding)| Some((files.files[files.place(*seq)?].0.as_str(), finding)))
+            .filter_map(|(seq, finding)| Some((files.files[files.place(*seq)?].file_id.as_str(), finding)))
             .collect();
         found.sort_by_cached_key(|(file_id, finding)| (*file_id, format!("{finding:?}")));
         sender.digest = digests.map(|units| {

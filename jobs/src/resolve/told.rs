@@ -4,7 +4,6 @@
 //! an earlier snapshot stands.
 
 use super::base::Base;
-use super::inputs::FileInputs;
 use super::record::FileCount;
 use crate::facts::KnownFiles;
 use crate::publish::findings::{FileCounts, count_by_file, stacking_findings, warned_rows};
@@ -34,6 +33,8 @@ pub(super) struct Told<'a> {
     pub spool: Spool<'a>,
     /// Refused and warned records of the unit at work, by file number.
     counts: Vec<FileCounts>,
+    /// Place of every file in the order of application, by its id.
+    ranks: HashMap<&'a str, u32>,
 }
 
 /// What is found of no unit, with the file's number: the registry's findings and withdrawals; and what they make of
@@ -85,7 +86,10 @@ impl<'a> Told<'a> {
         ledger: &Ledger,
         again: BTreeSet<String>,
     ) -> Result<Told<'a>, DiskError> {
+        let rank =
+            |file: &&'a FileEntry| (file.arrival.file_id.as_str(), known.orders[file.seq as usize].rank);
         Ok(Told {
+            ranks: known.files.iter().map(rank).collect(),
             spec,
             known,
             by_seq: known.by_seq(),
@@ -136,8 +140,9 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// A unit is through: tells of holders without an insurer record; gives what became of its files' records.
-    pub fn end_of_unit(&mut self, files: &FileInputs) -> Result<Vec<FileCount>, DiskError> {
+    /// A unit with these files, as places among those known, is through: tells of holders without an insurer record;
+    /// gives what became of its files' records.
+    pub fn end_of_unit(&mut self, files: &[usize]) -> Result<Vec<FileCount>, DiskError> {
         for (seq, finding, newly_warned) in std::mem::take(&mut self.unregistered).findings(self.spec) {
             self.one(seq, &finding)?;
             if newly_warned && finding.severity == Severity::Warning {
@@ -145,13 +150,13 @@ impl<'a> Told<'a> {
             }
         }
         let mut counts = Vec::new();
-        for (seq, count) in self.counts.iter_mut().enumerate() {
-            let FileCounts { refused, warned } = std::mem::take(count);
-            if let Some(file) = files.place(seq as i32).filter(|_| refused != 0 || warned != 0) {
+        for &file in files {
+            let seq = self.known.files[file].seq as usize;
+            let FileCounts { refused, warned } = std::mem::take(&mut self.counts[seq]);
+            if refused != 0 || warned != 0 {
                 counts.push(FileCount { file, refused, warned });
             }
         }
-        counts.sort_by_key(|count| count.file);
         Ok(counts)
     }
 
@@ -184,12 +189,6 @@ impl<'a> Told<'a> {
         if !path.is_file() {
             return Ok(()); // there were none
         }
-        let ranks: HashMap<&str, u32> = self
-            .known
-            .files
-            .iter()
-            .map(|file| (file.arrival.file_id.as_str(), self.known.orders[file.seq as usize].rank))
-            .collect();
         let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(&path, e);
         let file = File::open(&path).map_err(io(&path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -197,6 +196,7 @@ impl<'a> Told<'a> {
             .map_err(|e| invalid(&e))?;
         for batch in reader {
             let batch = batch.map_err(|e| invalid(&e))?;
+            let ranks = &self.ranks;
             self.spool.take_over(sender, &batch, &|row| {
                 // Only recipients have an insured number, and only stacking finds what begins with S.
                 let of_unit = row.code().is_some_and(|code| code.as_str().starts_with('S'))

@@ -3,7 +3,7 @@
 //!
 //! Promise: nothing is recomputed without a reason that can be told, and nothing stands that has one.
 
-use super::inputs::{FileInputs, UnitInputs};
+use super::inputs::{FileInputs, FileRecord, UnitInputs};
 use super::record::{Record, UnitRecord};
 use crate::publish::snapshot::{SnapshotManifest, SnapshotOptions};
 use serde::Serialize;
@@ -125,18 +125,20 @@ fn reasons(unit: &UnitInputs, files: &FileInputs, before: &Record, known: &UnitR
     if known.insurers != unit.insurers {
         reasons.push(Why::Insurers { before: known.insurers.clone() });
     }
-    let earlier: BTreeMap<&str, &str> = before.files_of_unit(known).collect();
-    let now: BTreeMap<&str, &str> = files.at(&unit.files).collect();
-    for (file_id, counts) in &now {
-        let file_id = (*file_id).to_owned();
-        match earlier.get(file_id.as_str()) {
+    let earlier: BTreeMap<&String, &FileRecord> =
+        before.files_of_unit(known).map(|file| (&file.file_id, file)).collect();
+    let now: BTreeMap<&String, &FileRecord> =
+        files.at(&unit.files).map(|file| (&file.file_id, file)).collect();
+    for (file_id, file) in &now {
+        let file_id = (*file_id).clone();
+        match earlier.get(&file_id) {
             None => reasons.push(Why::FileCame { file_id }),
-            Some(before) if before != counts => reasons.push(Why::FileChanged { file_id }),
+            Some(before) if before != file => reasons.push(Why::FileChanged { file_id }),
             Some(_) => {}
         }
     }
     let gone = earlier.keys().filter(|file_id| !now.contains_key(*file_id));
-    reasons.extend(gone.map(|file_id| Why::FileGone { file_id: (*file_id).to_owned() }));
+    reasons.extend(gone.map(|file_id| Why::FileGone { file_id: (*file_id).clone() }));
     let (a, b) = (&known.registry, &unit.registry);
     let sides = [
         (a.memberships != b.memberships, Why::Memberships),

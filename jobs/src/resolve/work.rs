@@ -59,12 +59,12 @@ enum Message {
 }
 
 impl<'a> Work<'a> {
-    /// Finds what is to be done; `snapshots` from old to new.
+    /// Finds what is to be done; the snapshots there are go from old to new, with the id of `latest`.
     pub fn new(
         place: &'a Workplace<'a>,
         known: &'a KnownFiles<'a>,
         options: &SnapshotOptions,
-        snapshots: &[Snapshot],
+        snapshots: (&[Snapshot], Option<&str>),
     ) -> anyhow::Result<Work<'a>> {
         let temp = &place.limits.temp;
         crash::point("temp.before", temp)?;
@@ -106,13 +106,15 @@ impl<'a> Work<'a> {
 
     /// Takes over what stands.
     pub fn standing(&mut self, building: &mut Building) -> anyhow::Result<()> {
-        let (Some(base), Some(range)) = (&self.prepared.base, self.range) else { return Ok(()) };
+        let Some(base) = &self.prepared.base else { return Ok(()) };
         let files = base.files();
         let mut standing: Vec<&PublishedFile> = Vec::new();
         for (at, verdict) in self.prepared.verdicts.iter().enumerate() {
             let record = base.record.unit_of(&self.prepared.inputs[at].insurers);
             let Some(record) = record.filter(|_| !matches!(verdict, Verdict::Again(_))) else { continue };
-            standing.extend(files_of_unit(record, &files, range));
+            if let Some(range) = self.range {
+                standing.extend(files_of_unit(record, &files, range));
+            }
             if *verdict == Verdict::Stands {
                 self.stats.units_standing += 1;
                 self.outcomes[at] = self.prepared.outcome_of(base, record);
@@ -263,7 +265,7 @@ impl<'a> Work<'a> {
                 holders: holders.into_iter().collect(),
                 facts: self.stats.facts - before.0,
                 streams: self.stats.streams - before.1,
-                counts: self.told.end_of_unit(&self.prepared.files)?,
+                counts: self.told.end_of_unit(&self.prepared.inputs[at].files)?,
             };
             self.stats.publish_seconds += since.elapsed().as_secs_f64();
         }

@@ -1,7 +1,7 @@
 //! What a correction, a late movement, a withdrawal or the registry changed: `plan` before, `changes` and
 //! `snapshots diff` after, and which files were made again.
 
-use crate::place::{Place, manifest};
+use crate::place::{Place, hashes, manifest};
 use crate::support::{Source, snapshot_of, tsumiage};
 use serde_json::Value;
 use std::fs;
@@ -280,4 +280,42 @@ fn a_plan_changes_nothing_and_knows_layouts_and_damage() {
     assert_eq!(code, 0, "{err}");
     tsumiage(["snapshots", "verify", "--data", &place.data()]);
     assert_ne!(fs::read(snapshot_of(&out).join(damaged)).unwrap(), fs::read(&path).unwrap());
+}
+
+#[test]
+fn findings_of_rejected_files_stand_though_no_month_is_published() {
+    let place = Place::new();
+    let miscounted = |insurer_no: &str| {
+        let name = format!("{insurer_no}.csv");
+        let rows = [("40", "20260503", "1", "12"), ("50", "20260504", "1", "12")];
+        let path = place.file_of(insurer_no, &name, "2026-05", &rows);
+        let bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(8).position(|w| w == b"1,1,0,2,").unwrap();
+        fs::write(&path, [&bytes[..at], b"1,1,0,1,", &bytes[at + 8..]].concat()).unwrap();
+        path
+    };
+    let [first, second] = ["142018", "143014"].map(miscounted);
+    place.run(&["nightly", "--on", "2026-05-20", &first]);
+    let (_, out, _) = place.run(&["nightly", "--on", "2026-05-21", &second]);
+    let now = snapshot_of(&out);
+    assert_eq!(manifest(&now)["first_month"], Value::Null);
+    let sql = "SELECT sender_no FROM findings WHERE code = 'F03' ORDER BY 1";
+    assert_eq!(place.query(&now, sql), ["142018", "143014"]);
+    tsumiage(["snapshots", "verify", "--data", &place.data()]);
+    let other = place.copied_archive("other");
+    let (_, out, _) = crate::place::run(&["rebuild", "--data", &other]);
+    assert_eq!(hashes(&snapshot_of(&out)), hashes(&now));
+}
+
+#[test]
+fn a_snapshot_of_other_months_is_not_gone_by() {
+    let place = three_insurers();
+    place.set_months("2026-05..2026-06");
+    let latest = place.snapshot(&["resolve"]);
+    place.snapshot(&["resolve", "--months", "2026-06..2026-06"]);
+    let more = place.file("more.csv", "2026-06", &[("20", "20260603", "2", "22")]);
+    place.run(&["ingest", "--on", "2026-06-30", &more]);
+    let planned = plan(&place, &[]);
+    assert_eq!(planned["base"], latest.file_name().unwrap().to_str().unwrap(), "{planned}");
+    assert_eq!(planned["units_again"], 1, "{planned}");
 }

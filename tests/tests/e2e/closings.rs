@@ -46,15 +46,21 @@ fn what_was_frozen_is_resolved_again_byte_for_byte() {
     place.run(&["withdraw", &place.file_id("may.csv"), "--reason", "取違え", "--on", "2026-07-02"]);
     let slip = place.slip("slip2.csv", "2026-07", ["10", "20260610", "20260702", "23"]);
     let july = place.file("july.csv", "2026-07", &[("90", "20260701", "1", "12")]);
-    let (_, out, _) = place.run(&["nightly", "--recheck", "--on", "2026-07-20", &slip, &july, &rejected]);
-    assert_eq!(place.people(&snapshot_of(&out)), ["90"], "nothing of May is left");
+    let newcomer = place.file_of("142018", "newcomer.csv", "2026-07", &[("95", "20260702", "1", "12")]);
+    let files = [&slip, &july, &rejected, &newcomer].map(String::as_str);
+    let args = ["nightly", "--recheck", "--on", "2026-07-20"].into_iter().chain(files);
+    let (_, out, _) = place.run(&args.collect::<Vec<_>>());
+    assert_eq!(place.people(&snapshot_of(&out)), ["90", "95"], "nothing of May is left");
 
     let other = place.copied_archive("other");
     assert_eq!(run(&["rebuild", "--data", &other]).0, 0);
-    for (month, frozen) in [("2026-05", &may), ("2026-06", &june)] {
-        let frozen = published(frozen);
+    for (month, of) in [("2026-05", &may), ("2026-06", &june)] {
+        let frozen = published(of);
         assert!(frozen.len() > 8 && frozen.keys().any(|path| path.starts_with("recipient_month/")));
-        assert_eq!(published(&again(&place, month)), frozen, "{month} today");
+        let today = again(&place, month);
+        assert_eq!(published(&today), frozen, "{month} today");
+        // Not even the id tells of an insurer that came later.
+        assert_eq!(crate::place::hashes(&today), crate::place::hashes(of), "{month} today");
         let (code, out, err) = run(&["resolve", "--as-of", month, "--data", &other]);
         assert_eq!(code, 0, "{err}");
         assert_eq!(published(&snapshot_of(&out)), frozen, "{month} elsewhere, from the archive alone");
@@ -212,4 +218,24 @@ fn a_withdrawal_counts_in_a_month_that_is_open_again_if_it_is_dated_so() {
     assert!(withdraw("2026-05-31").contains("from processing month 2026-05 on"));
     let new = place.snapshot(&["close", "2026-05", "--on", "2026-07-03"]);
     assert_eq!(place.people(&new), ["10"]);
+}
+
+#[test]
+fn what_is_found_of_a_late_file_follows_a_reopening() {
+    let place = Place::new();
+    place.two_months();
+    place.snapshot(&["close", "2026-05", "--on", "2026-06-30"]);
+    let late = place.miscounted("late.csv", "2026-05");
+    let (code, out, _) = place.run(&["nightly", "--on", "2026-06-30", &late]);
+    let codes = |snapshot: &Path| {
+        place.query(snapshot, "SELECT code FROM findings WHERE severity = 'error' ORDER BY code")
+    };
+    assert_eq!((code, codes(&snapshot_of(&out))), (2, vec!["F03".to_owned(), "F08".to_owned()]));
+    place.run(&["reopen", "2026-05", "--reason", "追加", "--on", "2026-07-01"]);
+    let (_, out, _) = place.run(&["nightly", "--on", "2026-07-01"]);
+    let now = snapshot_of(&out);
+    assert_eq!(codes(&now), ["F03"], "the month is open");
+    let other = place.copied_archive("other");
+    let (_, out, _) = run(&["rebuild", "--data", &other]);
+    assert_eq!(crate::place::hashes(&snapshot_of(&out)), crate::place::hashes(&now));
 }

@@ -37,10 +37,10 @@ struct Row<'a> {
 
 /// Removes what may go, oldest first, and says what that freed; with `--dry-run` only says it.
 pub fn gc(common: &Common, args: &GcArgs, console: &Console<'_>) -> anyhow::Result<Exit> {
-    let folder = DataFolder::to_write(common)?;
-    let all = Snapshots::open(&folder.path)?;
+    let (data, _lock) = DataFolder::locked(common)?;
+    let all = Snapshots::open(&data)?;
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let judged = judged(all.list()?, keep, &all.pointed_at(), &events::read(&folder.path)?);
+    let judged = judged(all.list()?, keep, &all.pointed_at(), &events::read(&data)?);
     let leftovers = all.leftovers()?;
     let goes: Vec<&Snapshot> =
         judged.iter().filter(|one| one.stays.is_empty()).map(|one| &one.snapshot).collect();
