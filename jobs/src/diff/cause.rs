@@ -229,7 +229,10 @@ mod tests {
         let uncovered = row(record("old", 2, 100), record("old", 1, 60));
         assert_eq!(told(&uncovered, LEVEL, &[late.clone(), deletion.clone()]), "deletion 8 900");
         assert_eq!(told(&row(record("old", 2, 100), None), 0, &[deletion]), "deletion 8 900");
-        assert_eq!(told(&row(None, record("new", 9, 120)), 0, &[registration.clone()]), "movement 9 120");
+        assert_eq!(
+            told(&row(None, record("new", 9, 120)), 0, std::slice::from_ref(&registration)),
+            "movement 9 120"
+        );
         assert_eq!(told(&same(), LEVEL, std::slice::from_ref(&late)), "movement 7 50", "inherited");
         // A column of no item, such as the number of movements: the last fact in time.
         assert_eq!(told(&same(), 0, &[late, registration]), "movement 9 120");
