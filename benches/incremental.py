@@ -32,8 +32,10 @@ ON = "2027-03-31"
 def run(program: Path, *words: object) -> dict:
     """A command with --json to its end: its events, seconds, bytes written, most memory."""
     begun = time.monotonic()
-    process = subprocess.Popen([str(program), *map(str, words), "--json"], stdout=subprocess.PIPE, text=True)
-    events = [json.loads(line) for line in process.stdout]
+    process = subprocess.Popen(
+        [str(program), *map(str, words), "--json", "--quiet"], stdout=subprocess.PIPE, text=True
+    )
+    events = [json.loads(line) for line in process.stdout if line.startswith("{")]  # synth tells no events
     _, status, used = os.wait4(process.pid, 0)
     code = process.returncode = os.waitstatus_to_exitcode(status)
     if code not in (0, 2):
