@@ -123,8 +123,7 @@ pub fn cause(row: &RowChange, bits: u128, month: Month, facts: &[Fact], surely: 
     let about = |fact: &&Fact, record: &InForce| {
         fact.change.is_correction() && fact.date == record.date && fact.insurer_no == record.insurer_no
     };
-    let touches = |fact: &&Fact| bits == 0 || fact.touches & bits != 0;
-    let modifies = |fact: &&Fact| fact.change == Type::Modify;
+    let modifies = |fact: &&Fact| fact.change == Type::Modify && fact.touches & bits != 0;
     let last = |wanted: &dyn Fn(&&Fact) -> bool| facts.iter().filter(wanted).max_by_key(|fact| fact.order);
     let (before, after) = (row.before.as_ref(), row.after.as_ref());
     let other_record = match (before, after) {
@@ -134,7 +133,7 @@ pub fn cause(row: &RowChange, bits: u128, month: Month, facts: &[Fact], surely: 
     let last_day = month.last_day().0;
     let by_slip = || {
         let after = after.filter(|_| row.kind == Kind::Changed)?;
-        last(&|fact| fact.came && modifies(fact) && about(fact, after) && touches(fact))
+        last(&|fact| fact.came && modifies(fact) && about(fact, after))
     };
     let by_itself = || after.and_then(|after| last(&|fact| fact.came && is(fact, after)));
     let by_deletion = || {
@@ -142,10 +141,11 @@ pub fn cause(row: &RowChange, bits: u128, month: Month, facts: &[Fact], surely: 
         last(&|fact| fact.came && fact.change == Type::Delete && about(fact, before))
     };
     let by_withdrawal = || before.and_then(|before| last(&|fact| !fact.came && is(fact, before)));
-    // A slip that was taken back: it had modified the record in force, or deleted it.
+    // A slip that was taken back: it had modified the record in force before, or deleted the one now.
     let by_slip_taken_back = || {
-        let record = |fact: &&Fact| if modifies(fact) { before } else { after };
-        last(&|fact| !fact.came && record(fact).is_some_and(|record| about(fact, record)) && touches(fact))
+        let of = |fact: &&Fact, record: Option<&InForce>| record.is_some_and(|record| about(fact, record));
+        let deleted = |fact: &&Fact| fact.change == Type::Delete && of(fact, after);
+        last(&|fact| !fact.came && (deleted(fact) || modifies(fact) && of(fact, before)))
     };
     let ended = || {
         let before = before.filter(|_| row.kind == Kind::Removed)?;
@@ -234,6 +234,10 @@ mod tests {
             "movement 9 120"
         );
         assert_eq!(told(&same(), LEVEL, std::slice::from_ref(&late)), "movement 7 50", "inherited");
+        // What a slip cannot correct comes from the record.
+        let both = [registration.clone(), fact(10, 120, Type::Modify, LEVEL)];
+        assert_eq!(told(&moved, 0, &both), "movement 9 120");
+        assert_eq!(told(&moved, LEVEL, &both), "correction 10 900");
         // A column of no item, such as the number of movements: the last fact in time.
         assert_eq!(told(&same(), 0, &[late, registration]), "movement 9 120");
         assert_eq!(told(&same(), LEVEL, &[]), "nothing");

@@ -192,6 +192,7 @@ fn items(spec: &Spec) -> HashMap<String, u128> {
     for name in ["certification_covers_month", "covering_movement_date"] {
         items.insert(name.to_owned(), period);
     }
+    items.insert("last_correction_date".to_owned(), u128::MAX); // of any slip
     items
 }
 
