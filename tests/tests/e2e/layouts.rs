@@ -78,11 +78,14 @@ fn column(snapshot: &Path, table: &str, name: &str) -> Vec<String> {
     table.rows.into_iter().map(|mut row| row.remove(0)).collect()
 }
 
-/// Everything but the manifest, whose id tells how many snapshots came before.
+/// Everything but the manifest, whose id tells how many snapshots came before, and the difference to these.
 fn bytes_of(snapshot: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for name in names_in(snapshot) {
         let path = snapshot.join(&name);
+        if name == "changes" {
+            continue; // it tells what was published before
+        }
         if path.is_dir() {
             files
                 .extend(bytes_of(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));

@@ -295,7 +295,7 @@ impl Life {
         let snapshot = snapshot_of(out);
         self.count(out);
         self.shared(&snapshot);
-        if self.rng.below(3) == 0 {
+        if self.rng.below(4) == 0 {
             let scratch = self.copy(&["archive", "ledger", "settings.toml"]);
             let data = scratch.path().join("data").display().to_string();
             let args = [&["resolve", "--data", &data], options].concat();
