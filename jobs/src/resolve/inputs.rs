@@ -106,6 +106,12 @@ impl FileInputs {
         inputs
     }
 
+    /// Files without numbers.
+    #[cfg(test)]
+    pub(super) fn of(files: Vec<FileRecord>) -> FileInputs {
+        FileInputs { files, ..FileInputs::default() }
+    }
+
     /// The place of a file by its number in the ledger, if it is known.
     pub fn place(&self, seq: i32) -> Option<usize> {
         self.by_seq.get(&seq).copied()

@@ -161,3 +161,74 @@ pub const MOST: f64 = 0.95;
 pub fn is_most(facts: i64, of: i64) -> bool {
     facts < of && facts as f64 > MOST * of as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::inputs::RegistryInputs;
+    use crate::resolve::record::UnitOutcome;
+
+    fn file(file_id: &str, counts: &str) -> FileRecord {
+        FileRecord { file_id: file_id.to_owned(), counts: counts.to_owned(), ..FileRecord::default() }
+    }
+
+    fn unit(insurers: &[&str], digest: &str, files: &[usize]) -> UnitInputs {
+        UnitInputs {
+            insurers: insurers.iter().map(|no| (*no).to_owned()).collect(),
+            files: files.to_vec(),
+            registry: RegistryInputs::default(),
+            digest: Some(digest.to_owned()),
+        }
+    }
+
+    /// Before: A with files 1 and 2, B and C together with file 3.
+    fn before() -> Record {
+        let units = [unit(&["A"], "a", &[0, 1]), unit(&["B", "C"], "bc", &[2])];
+        Record {
+            files: vec![file("1", "x"), file("2", "x"), file("3", "x")],
+            units: units.iter().map(|unit| UnitRecord::new(unit, UnitOutcome::default())).collect(),
+            senders: Vec::new(),
+        }
+    }
+
+    fn told(unit: &UnitInputs, files: Vec<FileRecord>, same_months: bool) -> Verdict {
+        verdict(unit, &FileInputs::of(files), &before(), same_months)
+    }
+
+    #[test]
+    fn what_is_the_same_stands_and_the_rest_has_its_reasons() {
+        let files = || before().files;
+        assert_eq!(told(&unit(&["A"], "a", &[0, 1]), files(), true), Verdict::Stands);
+        assert_eq!(told(&unit(&["A"], "a", &[0, 1]), files(), false), Verdict::OtherMonths);
+        assert_eq!(told(&unit(&["D"], "d", &[2]), files(), true), Verdict::Again(vec![Why::NewUnit]));
+        let not_told = UnitInputs { digest: None, ..unit(&["A"], "a", &[0, 1]) };
+        assert_eq!(told(&not_told, files(), true), Verdict::Again(vec![Why::NotKnown]));
+        // File 1 is read otherwise, 2 is gone, 4 came; C is not together with B any more.
+        let id = |id: &str| id.to_owned();
+        let changed = vec![file("1", "y"), file("4", "x"), file("3", "x")];
+        let reasons = vec![
+            Why::FileChanged { file_id: id("1") },
+            Why::FileCame { file_id: id("4") },
+            Why::FileGone { file_id: id("2") },
+        ];
+        assert_eq!(told(&unit(&["A"], "a2", &[0, 1]), changed, true), Verdict::Again(reasons));
+        let apart = vec![Why::Insurers { before: vec![id("B"), id("C")] }];
+        assert_eq!(told(&unit(&["B"], "b", &[2]), files(), true), Verdict::Again(apart));
+        let mut renamed = unit(&["B", "C"], "bc2", &[2]);
+        renamed.registry.names = id("other");
+        assert_eq!(told(&renamed, files(), true), Verdict::Again(vec![Why::Names]));
+        let withdrawn = vec![
+            file("1", "x"),
+            file("2", "x"),
+            FileRecord { withdrawn_records: [5].into(), ..file("3", "x") },
+        ];
+        let reason = vec![Why::FileChanged { file_id: id("3") }];
+        assert_eq!(told(&unit(&["B", "C"], "bc3", &[2]), withdrawn, true), Verdict::Again(reason));
+    }
+
+    #[test]
+    fn beyond_nearly_all_it_is_all() {
+        assert!(!is_most(95, 100) && is_most(96, 100));
+        assert!(!is_most(100, 100) && !is_most(0, 0), "nothing stands that could be made again");
+    }
+}
