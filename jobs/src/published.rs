@@ -149,19 +149,33 @@ pub fn memberships(snapshot: &Snapshot) -> Result<Vec<Membership>, DiskError> {
 /// A column of a batch by name.
 type Columns<'a> = dyn Fn(&str) -> Result<&'a ArrayRef, DiskError> + 'a;
 
+/// The batches of a Parquet file, all columns or some of them, in the order of the file.
+///
+/// # Errors
+/// It cannot be read; a batch that cannot be is an error of its own.
+pub fn batches(
+    path: &Path,
+    columns: Option<&[&str]>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>>, DiskError> {
+    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
+    let file = File::open(path).map_err(io(path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
+    let mask = columns.map_or_else(ProjectionMask::all, |columns| {
+        ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied())
+    });
+    let reader = builder.with_projection(mask).build().map_err(|e| invalid(&e))?;
+    Ok(reader.map(move |batch| batch.map_err(|e| DiskError::invalid(path, e))))
+}
+
 /// Hands the batches of these columns of a table's file to `read`, with their numbers of rows.
 fn each_batch(
     path: &Path,
     columns: &[&str],
     mut read: impl FnMut(&Columns<'_>, usize) -> Result<(), DiskError>,
 ) -> Result<(), DiskError> {
-    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
-    let file = File::open(path).map_err(io(path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
-    let read_columns = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    for batch in builder.with_projection(read_columns).build().map_err(|e| invalid(&e))? {
-        let batch = batch.map_err(|e| invalid(&e))?;
-        let no_column = |name: &str| invalid(&format!("has no column {name}"));
+    for batch in batches(path, Some(columns))? {
+        let batch = batch?;
+        let no_column = |name: &str| DiskError::invalid(path, format!("has no column {name}"));
         read(&|name| batch.column_by_name(name).ok_or_else(|| no_column(name)), batch.num_rows())?;
     }
     Ok(())

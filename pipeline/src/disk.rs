@@ -145,6 +145,19 @@ pub fn write_whole_by(part: &Part<'_>, path: &Path, bytes: &[u8]) -> Result<(), 
     named(path)
 }
 
+/// The same of a file that `fill` writes.
+///
+/// # Errors
+/// It cannot be written, or `fill` fails.
+pub fn write_whole_with<E: From<DiskError>>(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
+    let part = Part::beside(path).filled(path, fill)?;
+    part.persist(path).map_err(|e| DiskError::new(path, e.error))?;
+    Ok(named(path)?)
+}
+
 /// Writes a file whole if nothing of its name is there yet; `false` if something is.
 ///
 /// # Errors
@@ -190,12 +203,20 @@ impl<'a> Part<'a> {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, DiskError> {
+        self.filled(path, |file| file.write_all(bytes).map_err(io(path)))
+    }
+
+    fn filled<E: From<DiskError>>(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut File) -> Result<(), E>,
+    ) -> Result<tempfile::NamedTempFile, E> {
         crash::point("whole.before", path)?;
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
         let mut part = builder.prefix(self.prefix).tempfile_in(self.folder).map_err(io(path))?;
-        part.write_all(bytes).map_err(io(path))?;
+        fill(part.as_file_mut())?;
         part.as_file().sync_all().map_err(io(path))?;
         crash::point("whole.written", path)?;
         Ok(part)

@@ -17,9 +17,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs::File;
 use std::path::Path;
-use tsumiage_pipeline::disk::{self, io};
+use tsumiage_pipeline::disk;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_schemas::Day;
 use tsumiage_schemas::tables::changes_schema;
@@ -216,27 +215,21 @@ fn parquet(
     out: &Path,
     console: &Console<'_>,
 ) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640));
-    let part = builder.prefix(".part-").tempfile_in(folder).map_err(io(out))?;
     let properties =
         WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let file: File = part.as_file().try_clone().map_err(io(out))?;
-    let mut writer =
-        ArrowWriter::try_new(file, changes_schema(), Some(properties)).map_err(disk::parquet(out))?;
     let mut written = 0;
-    let damaged = each_month(a, b, sources, &mut |holder_no, changes| {
-        let batch: RecordBatch = rows(holder_no, &changes)?;
-        written += batch.num_rows();
-        Ok(writer.write(&batch).map_err(disk::parquet(out))?)
+    disk::write_whole_with(out, |file| -> anyhow::Result<()> {
+        let mut writer =
+            ArrowWriter::try_new(file, changes_schema(), Some(properties)).map_err(disk::parquet(out))?;
+        let damaged = each_month(a, b, sources, &mut |holder_no, changes| {
+            let batch: RecordBatch = rows(holder_no, &changes)?;
+            written += batch.num_rows();
+            Ok(writer.write(&batch).map_err(disk::parquet(out))?)
+        })?;
+        whole(&damaged)?;
+        writer.close().map_err(disk::parquet(out))?;
+        Ok(())
     })?;
-    whole(&damaged)?;
-    writer.close().map_err(disk::parquet(out))?;
-    part.as_file().sync_all().map_err(io(out))?;
-    part.persist(out).map_err(|e| disk::DiskError::new(out, e.error))?;
-    disk::sync_folder(folder)?;
     console.report(&format!("{written} differences in {}\n", out.display()));
     Ok(())
 }

@@ -43,13 +43,15 @@ pub fn each_month(
     let facts = Differing::new(before, after, sources.ledger)?;
     let items = items(sources.spec);
     let of_basis = of_basis(before, after);
-    let mut of_unit: BTreeMap<UnitPair<'_>, Vec<&String>> = BTreeMap::new();
+    // Holders of one unit after each other, so that its facts are read once.
+    let mut of_unit = ByUnit::new();
     for holder_no in differ.keys() {
-        let (a, b) = units_of(before.record, after.record, holder_no);
-        of_unit.entry(UnitPair(a, b)).or_default().push(holder_no);
+        let units = units_of(before.record, after.record, holder_no);
+        let key = [units.0, units.1].map(|unit| unit.map(|unit| &unit.insurers));
+        of_unit.entry(key).or_insert_with(|| (units, Vec::new())).1.push(holder_no);
     }
     let mut damaged = Vec::new();
-    for (UnitPair(a, b), holders) in of_unit {
+    for ((a, b), holders) in of_unit.into_values() {
         let insurers: BTreeSet<&str> =
             [a, b].into_iter().flatten().flat_map(|unit| &unit.insurers).map(String::as_str).collect();
         let facts_of_unit = facts.facts_of(&insurers)?;
@@ -87,35 +89,6 @@ fn compared(
         None => Ok(RecordBatch::new_empty(recipient_month_schema(spec))),
     };
     Ok(Some(compare(&rows(before, of_a)?, &rows(after, of_b)?)?))
-}
-
-/// A unit before and after, ordered by its insurers.
-struct UnitPair<'r>(Option<&'r UnitRecord>, Option<&'r UnitRecord>);
-
-impl<'r> UnitPair<'r> {
-    fn key(&self) -> [Option<&'r Vec<String>>; 2] {
-        [self.0.map(|unit| &unit.insurers), self.1.map(|unit| &unit.insurers)]
-    }
-}
-
-impl PartialEq for UnitPair<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for UnitPair<'_> {}
-
-impl PartialOrd for UnitPair<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UnitPair<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
 }
 
 /// What one holder's differences are explained by.
@@ -196,12 +169,14 @@ fn items(spec: &Spec) -> HashMap<String, u128> {
     items
 }
 
+/// A unit before and after.
+type Units<'r> = (Option<&'r UnitRecord>, Option<&'r UnitRecord>);
+
+/// Units with their holders, by their insurers before and after.
+type ByUnit<'r> = BTreeMap<[Option<&'r Vec<String>>; 2], (Units<'r>, Vec<&'r String>)>;
+
 /// The holder's unit on both sides; where it holds nobody the one with its insurers.
-fn units_of<'r>(
-    before: &'r Record,
-    after: &'r Record,
-    holder_no: &str,
-) -> (Option<&'r UnitRecord>, Option<&'r UnitRecord>) {
+fn units_of<'r>(before: &'r Record, after: &'r Record, holder_no: &str) -> Units<'r> {
     let of = |record: &'r Record| {
         record.units.iter().find(|unit| unit.outcome.holders.iter().any(|no| no == holder_no))
     };

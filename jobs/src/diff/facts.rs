@@ -3,6 +3,7 @@
 use super::Side;
 use super::cause::Fact;
 use crate::publish::spool::{findings_path, sender_name};
+use crate::published::batches;
 use crate::resolve::inputs::FileRecord;
 use crate::resolve::record::Record;
 use crate::stack::fact::Change;
@@ -10,12 +11,9 @@ use crate::stack::gather::masks;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::path::Path;
-use tsumiage_pipeline::disk::{DiskError, io};
+use tsumiage_pipeline::disk::DiskError;
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, RunEntry};
 use tsumiage_schemas::FactTable;
 
@@ -266,12 +264,8 @@ pub fn each_batch(
     columns: &[&str],
     each: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), DiskError> {
-    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
-    let file = File::open(path).map_err(io(path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    for batch in builder.with_projection(mask).build().map_err(|e| invalid(&e))? {
-        batch.and_then(|batch| each(&batch)).map_err(|e| invalid(&e))?;
+    for batch in batches(path, Some(columns))? {
+        each(&batch?).map_err(|e| DiskError::invalid(path, e))?;
     }
     Ok(())
 }

@@ -3,20 +3,18 @@
 use super::Side;
 use crate::publish::recipients::month_path;
 use crate::publish::table_file::PublishedFile;
-use crate::resolve::verdict::months;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::Path;
-use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::disk::{DiskError, io};
 use tsumiage_schemas::{Month, MonthRange};
 
 /// The months that both publish.
 pub fn common_months(a: &Side<'_>, b: &Side<'_>) -> Option<MonthRange> {
-    let (a, b) = (months(&a.manifest.options)?, months(&b.manifest.options)?);
+    let (a, b) = (a.manifest.options.months()?, b.manifest.options.months()?);
     let range = MonthRange { first: a.first.max(b.first), last: a.last.min(b.last) };
     (range.first <= range.last).then_some(range)
 }
@@ -57,7 +55,7 @@ fn holder_of(path: &str) -> Option<&str> {
 
 /// Whether a file of a side is what was published.
 pub fn is_whole(side: &Side<'_>, file: &PublishedFile) -> bool {
-    side.is_new || hash_file(&side.path.join(&file.path)).is_ok_and(|hash| hash == file.sha256)
+    side.is_new || file.is_whole(side.path)
 }
 
 /// The rows of a published file as one batch.

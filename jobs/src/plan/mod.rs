@@ -12,8 +12,9 @@ use crate::facts::KnownFiles;
 use crate::publish::snapshot::Snapshots;
 use crate::registry::Registry;
 use crate::resolve::OfNoUnit;
+use crate::resolve::inputs::FileInputs;
 use crate::resolve::prepare::Prepared;
-use crate::resolve::verdict::{Verdict, Why, months};
+use crate::resolve::verdict::{Verdict, Why};
 use crate::resolve::{ResolveRequest, Workplace, effective_options, inputs_digest};
 use crate::stack::Inheritance;
 use crate::stack::unit::engine;
@@ -118,7 +119,8 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, events: &[Event]) -
     let options = effective_options(request, &known);
     let all = Snapshots::open(place.data)?; // makes nothing
     let (snapshots, latest) = (all.list()?, all.latest_id());
-    let digest = inputs_digest(place, &known, &options)?;
+    let files = FileInputs::new(&known);
+    let digest = inputs_digest(place, &known, &files, &options)?;
     let stands = snapshots.iter().rev().find(|snapshot| snapshot.manifest.inputs_digest == digest);
     let rules = known.rules(place.spec, options.inheritance);
     let engine = engine(&place.limits)?;
@@ -129,6 +131,7 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, events: &[Event]) -
     let prepared = Prepared::new(
         place,
         &known,
+        files,
         &options,
         &registry,
         &of_no_unit.findings,
@@ -140,7 +143,7 @@ pub fn plan(place: &Workplace<'_>, request: &ResolveRequest, events: &[Event]) -
         base: prepared.base.as_ref().map(|base| base.snapshot.manifest.id.clone()),
         as_of: options.as_of,
         inheritance: options.inheritance,
-        months: months(&options),
+        months: options.months(),
         units: prepared.units.len(),
         units_again: 0,
         facts: prepared.units.iter().map(|unit| unit.rows).sum(),
@@ -192,9 +195,13 @@ fn planned(
         }
         _ => None,
     };
-    let changed = |file: &FileEntry| prepared.changed_records(&file.arrival.file_id);
+    // Only of a file that both know some records may have changed.
+    let changed = |why: &Why| match why {
+        Why::FileChanged { file_id } => prepared.changed_records(file_id),
+        _ => None,
+    };
     let files: Vec<(&FileEntry, Option<BTreeSet<i64>>)> =
-        reasons.iter().filter_map(file_of).map(|file| (file, changed(file))).collect();
+        reasons.iter().filter_map(|why| Some((file_of(why)?, changed(why)))).collect();
     let touched = touched::touched(place.ledger, &inputs.insurers, &files)?;
     let only_files = reasons.iter().all(|why| file_of(why).is_some());
     let reason = |why: &Why| {

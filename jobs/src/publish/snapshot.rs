@@ -10,11 +10,10 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::tally::Tally;
-use tsumiage_schemas::Month;
+use tsumiage_schemas::{Month, MonthRange};
 
 /// What was asked for; together with the facts it determines every Parquet file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +26,13 @@ pub struct SnapshotOptions {
     pub first_month: Option<Month>,
     /// Last service month published.
     pub last_month: Option<Month>,
+}
+
+impl SnapshotOptions {
+    /// The months published.
+    pub fn months(&self) -> Option<MonthRange> {
+        self.first_month.zip(self.last_month).map(|(first, last)| MonthRange { first, last })
+    }
 }
 
 /// A table of a snapshot as its manifest describes it.
@@ -234,15 +240,12 @@ impl Snapshots {
             return Ok(());
         }
         disk::remove_parts(&self.root)?;
-        for path in disk::entries(&self.root)? {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with(BUILDING) || name.starts_with(REMOVING) {
-                fs::remove_dir_all(&path).map_err(io(&path))?;
-            } else if name == NEXT_LATEST {
-                fs::remove_file(&path).map_err(io(&path))?;
-            }
+        self.leftovers()?.iter().try_for_each(|path| fs::remove_dir_all(path).map_err(io(path)))?;
+        let next = self.root.join(NEXT_LATEST);
+        if next.symlink_metadata().is_err() {
+            return Ok(()); // it is not there
         }
-        Ok(())
+        fs::remove_file(&next).map_err(io(&next))
     }
 
     /// The name under which a snapshot is removed.
@@ -355,7 +358,7 @@ fn share(known: &[Snapshot], building: &Building, files: &[PublishedFile]) -> Re
     files.par_iter().filter_map(|file| Some((file, same(file)?))).try_for_each(|(file, before)| {
         let (old, new) = (before.join(&file.path), building.path.join(&file.path));
         // An old file that was damaged since must not take the place of a good one.
-        if !hash_file(&old).is_ok_and(|hash| hash == file.sha256) {
+        if !file.is_whole(before) {
             return Ok(());
         }
         let part = new.with_extension("link");

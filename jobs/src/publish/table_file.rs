@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 
@@ -38,6 +39,11 @@ pub struct PublishedFile {
 }
 
 impl PublishedFile {
+    /// Whether its bytes in a snapshot's folder are still what was published.
+    pub fn is_whole(&self, snapshot: &Path) -> bool {
+        hash_file(&snapshot.join(&self.path)).is_ok_and(|hash| hash == self.sha256)
+    }
+
     /// The table it belongs to: the folder it is in.
     pub fn table(&self) -> &str {
         self.path.split('/').next().unwrap_or_default()

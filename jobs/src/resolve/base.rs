@@ -4,14 +4,13 @@
 //! links fail it is copied.
 
 use super::record::{Record, UnitRecord};
-use super::verdict::{Basis, Why, months};
+use super::verdict::{Basis, Why};
 use crate::publish::recipients::{Standing, month_path};
 use crate::publish::snapshot::Snapshot;
 use crate::publish::table_file::PublishedFile;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
-use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_schemas::MonthRange;
@@ -34,7 +33,7 @@ impl Base {
         let rank = |snapshot: &Snapshot| {
             let manifest = &snapshot.manifest;
             let same_month = manifest.options.as_of == basis.options.as_of;
-            let same_months = months(&manifest.options) == months(basis.options);
+            let same_months = manifest.options.months() == basis.options.months();
             (!same_month, !same_months, latest != Some(manifest.id.as_str()))
         };
         let mut candidates: Vec<&Snapshot> = snapshots.iter().rev().collect();
@@ -56,7 +55,7 @@ impl Base {
 
     /// The months it published.
     pub fn months(&self) -> Option<MonthRange> {
-        months(&self.snapshot.manifest.options)
+        self.snapshot.manifest.options.months()
     }
 
     /// Its files by path.
@@ -89,9 +88,7 @@ pub fn files_of_unit<'b>(
 
 /// The first of these files that is not what was published.
 pub fn damaged<'f>(base: &Snapshot, files: &[&'f PublishedFile]) -> Option<&'f PublishedFile> {
-    let is_whole =
-        |file: &PublishedFile| hash_file(&base.path.join(&file.path)).is_ok_and(|hash| hash == file.sha256);
-    files.iter().find(|file| !is_whole(file)).copied()
+    files.iter().find(|file| !file.is_whole(&base.path)).copied()
 }
 
 /// Puts files of a snapshot into one that is being made.

@@ -110,8 +110,9 @@ impl Work<'_> {
         self.told.reading(self.place.ledger)?;
         if let Some(base) = &self.prepared.base {
             let (inputs, verdicts) = (&self.prepared.inputs, &self.prepared.verdicts);
-            let again = self.told.again().clone();
-            for (name, sender) in self.prepared.senders.iter().filter(|(name, _)| again.contains(*name)) {
+            for (name, sender) in
+                self.prepared.senders.iter().filter(|(name, _)| self.prepared.senders_again.contains(*name))
+            {
                 let standing = sender.units.iter().filter(|&&at| verdicts[at] == Verdict::Stands);
                 let insurers: std::collections::HashSet<&str> =
                     standing.flat_map(|&at| inputs[at].insurers.iter().map(String::as_str)).collect();
@@ -120,7 +121,6 @@ impl Work<'_> {
                 }
             }
         }
-        let again = self.told.again().clone();
         let publishing = self.told.spool.publish(&self.engine, &building.path);
         let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
         for (sender, file, tally) in self.runtime.block_on(publishing)? {
@@ -128,7 +128,9 @@ impl Work<'_> {
             tallies.insert(sender, tally);
         }
         for before in self.prepared.base.iter().flat_map(|base| &base.record.senders) {
-            if self.prepared.senders.contains_key(&before.sender) && !again.contains(&before.sender) {
+            if self.prepared.senders.contains_key(&before.sender)
+                && !self.prepared.senders_again.contains(&before.sender)
+            {
                 tallies.insert(before.sender.clone(), before.findings.clone());
             }
         }

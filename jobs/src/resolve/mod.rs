@@ -39,6 +39,7 @@ mod work;
 
 use inputs::FileInputs;
 use record::Record;
+use verdict::Basis;
 use work::Work;
 
 pub use told::OfNoUnit;
@@ -148,7 +149,8 @@ pub fn resolve(
     let events = tsumiage_pipeline::events::read(place.data)?;
     let known = KnownFiles::new(place.ledger, &events, request.as_of);
     let options = effective_options(request, &known);
-    let inputs_digest = inputs_digest(place, &known, &options)?;
+    let files = FileInputs::new(&known);
+    let inputs_digest = inputs_digest(place, &known, &files, &options)?;
     let snapshots = Snapshots::open(place.data)?;
     let published = snapshots.list()?;
     if let Some(standing) = published.iter().rev().find(|s| s.manifest.inputs_digest == inputs_digest) {
@@ -157,7 +159,7 @@ pub fn resolve(
     }
     let mut building = snapshots.begin()?;
     let latest = snapshots.latest_id();
-    let mut work = Work::new(place, &known, &options, (&published, latest.as_deref()))?;
+    let mut work = Work::new(place, &known, files, &options, (&published, latest.as_deref()))?;
     work.standing(&mut building)?;
     work.recipients(&building, request, progress)?;
     let (mut manifest, record, mut stats) = work.complete(&building, options, inputs_digest)?;
@@ -219,14 +221,14 @@ pub fn readable(ledger: &Ledger, spec: &Spec) -> anyhow::Result<()> {
 pub fn inputs_digest(
     place: &Workplace<'_>,
     known: &KnownFiles<'_>,
+    files: &FileInputs,
     options: &SnapshotOptions,
 ) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
-    hash.update(env!("CARGO_PKG_VERSION"));
-    hash.update(env!("TSUMIAGE_RULES")); // other code may give another answer
+    hash.update(Basis::RULES); // other code may give another answer
     hash.update(place.layouts);
     hash.update(serde_json::to_vec(options)?);
-    hash.update(serde_json::to_vec(&FileInputs::new(known).files)?);
+    hash.update(serde_json::to_vec(&files.files)?);
     hash.update(serde_json::to_vec(&known.withdrawn)?);
     Ok(disk::hex(&hash.finalize()))
 }

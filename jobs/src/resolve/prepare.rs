@@ -6,7 +6,7 @@ use super::base::{Base, damaged, files_of_unit};
 use super::inputs::{FileInputs, UnitInputs, of_units};
 use super::record::{FileCount, SenderRecord, UnitOutcome, UnitRecord};
 use super::senders::{SenderInputs, of_senders};
-use super::verdict::{Basis, Verdict, Why, is_most, months, verdict};
+use super::verdict::{Basis, Verdict, Why, is_most, verdict};
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::{Snapshot, SnapshotOptions};
 use crate::publish::spool::findings_path;
@@ -41,22 +41,22 @@ impl Prepared {
     pub fn new(
         place: &Workplace<'_>,
         known: &KnownFiles<'_>,
+        files: FileInputs,
         options: &SnapshotOptions,
         registry: &Registry,
         of_no_unit: &[(i32, Finding)],
         (snapshots, latest): (&[Snapshot], Option<&str>),
     ) -> Prepared {
-        let files = FileInputs::new(known);
         let units = units(place.ledger, registry.memberships());
         let inputs = of_units(&units, place.ledger, known, &files, registry);
         let known_units = units.into_iter().zip(inputs).filter(|(_, inputs)| !inputs.insurers.is_empty());
         let (units, inputs): (Vec<Unit>, Vec<UnitInputs>) = known_units.unzip();
-        let senders = of_senders(known, &files, &inputs, months(options), of_no_unit);
+        let senders = of_senders(known, &files, &inputs, options.months(), of_no_unit);
         let basis = Basis { rules: Basis::RULES, layouts: place.layouts, options };
         let (base, verdicts) = match Base::choose(snapshots, latest, &basis) {
             Err(why) => (None, vec![Verdict::Again(why); units.len()]),
             Ok(base) => {
-                let same_months = base.months() == months(options);
+                let same_months = base.months() == options.months();
                 let published = base.files();
                 let verdicts = inputs.par_iter().map(|unit| {
                     let verdict = verdict(unit, &files, &base.record, same_months);
@@ -151,7 +151,7 @@ fn if_whole(
     published: &HashMap<&str, &PublishedFile>,
     options: &SnapshotOptions,
 ) -> Verdict {
-    let (Verdict::Stands | Verdict::OtherMonths, Some(range)) = (&verdict, months(options)) else {
+    let (Verdict::Stands | Verdict::OtherMonths, Some(range)) = (&verdict, options.months()) else {
         return verdict;
     };
     let Some(record) = base.record.unit_of(&unit.insurers) else { return verdict };

@@ -10,14 +10,13 @@ use crate::publish::findings::{FileCounts, count_by_file, stacking_findings, war
 use crate::publish::spool::{Spool, findings_path, sender_name};
 use crate::publish::unregistered::Unregistered;
 use crate::publish::withdrawn;
+use crate::published::batches;
 use crate::registry::Registry;
 use crate::stack::gather::file_seqs;
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::path::Path;
-use tsumiage_pipeline::disk::{DiskError, io};
+use tsumiage_pipeline::disk::DiskError;
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::{FactTable, Finding, Severity, Spec};
 
@@ -100,16 +99,6 @@ impl<'a> Told<'a> {
         })
     }
 
-    /// The senders whose findings are made again.
-    pub fn again(&self) -> &BTreeSet<String> {
-        &self.again
-    }
-
-    /// Whether a sender's findings are made again.
-    pub fn is_again(&self, sender: &str) -> bool {
-        self.again.contains(sender)
-    }
-
     /// Findings of stacked rows; tells which rows are warned.
     pub fn rows(
         &mut self,
@@ -130,10 +119,15 @@ impl<'a> Told<'a> {
         self.unregistered.see(holder_no, stacked, &self.known.orders, warned);
     }
 
+    /// Whether the findings about a file are made again.
+    fn is_again(&self, file: &FileEntry) -> bool {
+        self.again.contains(sender_name(file.sender_no.as_deref()))
+    }
+
     /// A finding about a file.
     pub fn one(&mut self, seq: i32, finding: &Finding) -> Result<(), DiskError> {
         match self.by_seq.get(&seq) {
-            Some(file) if self.again.contains(sender_name(file.sender_no.as_deref())) => {
+            Some(file) if self.is_again(file) => {
                 self.spool.add(file, self.known.orders[seq as usize].rank, finding)
             }
             _ => Ok(()), // it stands already, or is not known as of the month asked for
@@ -162,10 +156,8 @@ impl<'a> Told<'a> {
 
     /// The reader's findings.
     pub fn reading(&mut self, ledger: &Ledger) -> Result<(), DiskError> {
-        let again = &self.again;
-        let is_again = |file: &FileEntry| again.contains(sender_name(file.sender_no.as_deref()));
         let wanted: BTreeSet<i32> =
-            self.by_seq.iter().filter(|(_, file)| is_again(file)).map(|(seq, _)| *seq).collect();
+            self.by_seq.iter().filter(|(_, file)| self.is_again(file)).map(|(seq, _)| *seq).collect();
         for path in ledger.findings_about(&wanted) {
             let mut failed = Ok(());
             read_findings(&path, &|seq| wanted.contains(&seq), &mut |seq, finding| {
@@ -189,13 +181,8 @@ impl<'a> Told<'a> {
         if !path.is_file() {
             return Ok(()); // there were none
         }
-        let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(&path, e);
-        let file = File::open(&path).map_err(io(&path))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|b| b.build())
-            .map_err(|e| invalid(&e))?;
-        for batch in reader {
-            let batch = batch.map_err(|e| invalid(&e))?;
+        for batch in batches(&path, None)? {
+            let batch = batch?;
             let ranks = &self.ranks;
             self.spool.take_over(sender, &batch, &|row| {
                 // Only recipients have an insured number, and only stacking finds what begins with S.

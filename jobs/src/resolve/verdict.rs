@@ -8,7 +8,6 @@ use super::record::{Record, UnitRecord};
 use crate::publish::snapshot::{SnapshotManifest, SnapshotOptions};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tsumiage_schemas::MonthRange;
 
 /// What is to be done with a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +101,6 @@ impl Basis<'_> {
         ];
         found.into_iter().filter(|(differs, _)| *differs).map(|(_, why)| why).collect()
     }
-}
-
-/// The months of options.
-pub fn months(options: &SnapshotOptions) -> Option<MonthRange> {
-    options.first_month.zip(options.last_month).map(|(first, last)| MonthRange { first, last })
 }
 
 /// What is to be done with a unit, given what a snapshot of the same basis was made of.

@@ -1,6 +1,7 @@
 //! One resolve at work: units stacked on one thread, published by another.
 
 use super::base::{Base, files_of_unit, take_over};
+use super::inputs::FileInputs;
 use super::prepare::Prepared;
 use super::record::UnitOutcome;
 use super::told::{OfNoUnit, Told};
@@ -63,6 +64,7 @@ impl<'a> Work<'a> {
     pub fn new(
         place: &'a Workplace<'a>,
         known: &'a KnownFiles<'a>,
+        files: FileInputs,
         options: &SnapshotOptions,
         snapshots: (&[Snapshot], Option<&str>),
     ) -> anyhow::Result<Work<'a>> {
@@ -73,7 +75,7 @@ impl<'a> Work<'a> {
         }
         disk::make_folder(temp)?;
         crash::point("temp.after", temp)?;
-        let range = super::verdict::months(options);
+        let range = options.months();
         let threads = place.limits.partitions.max(2);
         let engine = engine(&place.limits)?;
         let runtime =
@@ -82,7 +84,8 @@ impl<'a> Work<'a> {
         let reading = Registry::read(&engine, place.ledger, place.spec, known, &rules, options.as_of);
         let registry = Arc::new(runtime.block_on(reading)?);
         let of_no_unit = OfNoUnit::new(&registry, known, place.spec, place.ledger)?;
-        let prepared = Prepared::new(place, known, options, &registry, &of_no_unit.findings, snapshots);
+        let prepared =
+            Prepared::new(place, known, files, options, &registry, &of_no_unit.findings, snapshots);
         let again = prepared.senders_again.clone();
         Ok(Work {
             place,
@@ -120,7 +123,7 @@ impl<'a> Work<'a> {
                 self.outcomes[at] = self.prepared.outcome_of(base, record);
             }
         }
-        let stands = |name: &&String| !self.told.is_again(name);
+        let stands = |name: &&String| !self.prepared.senders_again.contains(*name);
         let findings = self.prepared.senders.keys().filter(stands).map(|name| findings_path(name));
         standing.extend(findings.filter_map(|path| files.get(path.as_str()).copied()));
         standing.par_chunks(64).try_for_each(|part| take_over(&base.snapshot, &building.path, part))?;
