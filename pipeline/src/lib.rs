@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod aside;
+pub mod coded;
 pub mod crash;
 pub mod disk;
 pub mod events;

@@ -8,6 +8,7 @@ use crate::facts::KnownFiles;
 use crate::publish::holders::by_holder;
 use crate::registry::Registry;
 use crate::resolve::{ResolveRequest, effective_options, readable};
+use crate::stack::gather::Cells;
 use crate::stack::unit::{
     EngineLimits, LeftOut, StackRequest, Unit, engine, logical_plan, physical_plan, units,
 };
@@ -132,7 +133,7 @@ async fn read(
         as_of: request.as_of,
         left_out: known.left_out.clone(),
         insured_no: Some(args.insured.clone()),
-        with_lineage: true,
+        cells: Cells::WithLineage,
     };
     let replaced = LeftOut { files: ledger.superseded().iter().copied().collect(), ..LeftOut::default() };
     let with_withdrawn = StackRequest { left_out: replaced, ..stacking.clone() };

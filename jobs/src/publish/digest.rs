@@ -1,14 +1,14 @@
 //! `rows_digest`: a digest of a table's values that does not depend on encoding, file cuts or row order.
 //!
-//! Definition: every row is hashed by chaining XXH3-64 over its cells, the hash so far being the seed of
-//! the next; cells of the columns that a month's row takes over from the history come first, then
-//! [`OWN_MONTH_COLUMNS`], each group in schema order. A null cell chains the single byte 0; any other cell chains the byte 1 and its
-//! little-endian value or its text. The digest is `<rows>-<sum of the row hashes in 128 bits, hex>`.
+//! Definition: a cell's hash is XXH3-64 of its text, or of its number, day or truth value as eight bytes, little endian;
+//! that of a null cell is a constant. A row's hash takes in its cells one after the other ([`mix`], beginning with
+//! 0): first those of the columns that a month's row takes over from the history, then [`OWN_MONTH_COLUMNS`], each
+//! group in schema order. The digest is `<rows>-<sum of the row hashes in 128 bits, hex>`.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use tsumiage_pipeline::coded::Values;
 
 /// Columns whose values a row of `recipient_month` has of its own; the others are those of the history.
 pub const OWN_MONTH_COLUMNS: [&str; 10] = [
@@ -24,54 +24,45 @@ pub const OWN_MONTH_COLUMNS: [&str; 10] = [
     "covering_movement_date",
 ];
 
-/// Chains the cells of a column to the rows' hashes.
-pub fn chain(hashes: &mut [u64], column: &ArrayRef) {
+/// Takes a cell's hash into a row's.
+#[inline]
+pub(super) fn mix(row: u64, cell: u64) -> u64 {
+    let mixed = (row ^ cell).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+/// Takes the cells of a column into the rows' hashes.
+fn chain(hashes: &mut [u64], column: &ArrayRef) {
+    let number = |value: i64| Values::hash_of(Some(&value.to_le_bytes()));
     match column.data_type() {
         DataType::Utf8 => {
             let values = column.as_string::<i32>();
-            let mut cell = Vec::with_capacity(65);
-            each(hashes, column, |row, hash| {
-                cell.clear();
-                cell.push(1);
-                cell.extend_from_slice(values.value(row).as_bytes());
-                xxh3_64_with_seed(&cell, hash)
-            });
+            each(hashes, column, |row| Values::hash_of(Some(values.value(row).as_bytes())));
         }
         DataType::Boolean => {
             let values = column.as_boolean();
-            each(hashes, column, |row, hash| xxh3_64_with_seed(&[1, u8::from(values.value(row))], hash));
+            each(hashes, column, |row| number(values.value(row).into()));
         }
         DataType::Int64 => {
             let values = column.as_primitive::<Int64Type>();
-            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+            each(hashes, column, |row| number(values.value(row)));
         }
         DataType::Int32 => {
             let values = column.as_primitive::<Int32Type>();
-            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+            each(hashes, column, |row| number(values.value(row).into()));
         }
         _ => {
             let values = column.as_primitive::<Date32Type>();
-            each(hashes, column, |row, hash| number(&values.value(row).to_le_bytes(), hash));
+            each(hashes, column, |row| number(values.value(row).into()));
         }
     }
 }
 
-fn each(hashes: &mut [u64], column: &ArrayRef, mut f: impl FnMut(usize, u64) -> u64) {
-    let absent = |hash: u64| xxh3_64_with_seed(&[0], hash);
-    if column.null_count() == column.len() {
-        hashes.iter_mut().for_each(|hash| *hash = absent(*hash));
-        return;
-    }
+fn each(hashes: &mut [u64], column: &ArrayRef, cell: impl Fn(usize) -> u64) {
+    let absent = Values::hash_of(None);
     for (row, hash) in hashes.iter_mut().enumerate() {
-        *hash = if column.is_null(row) { absent(*hash) } else { f(row, *hash) };
+        *hash = mix(*hash, if column.is_null(row) { absent } else { cell(row) });
     }
-}
-
-fn number(bytes: &[u8], hash: u64) -> u64 {
-    let mut cell = [0; 9];
-    cell[0] = 1;
-    cell[1..=bytes.len()].copy_from_slice(bytes);
-    xxh3_64_with_seed(&cell[..=bytes.len()], hash)
 }
 
 /// A digest being summed up; in documents a text as defined above.

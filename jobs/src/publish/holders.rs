@@ -3,7 +3,7 @@
 //! Promise: a holder's rows come out as they went in; where they are cut depends on the rows alone.
 
 use crate::stack::cut::CHUNK_ROWS;
-use crate::stack::gather::column;
+use crate::stack::gather::{column, flat_batch};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::error::ArrowError;
@@ -60,7 +60,10 @@ impl Gathering {
         match batches.as_slice() {
             [] => Ok(None),
             [only] => Ok(Some(only.clone())),
-            [first, ..] => concat_batches(&first.schema(), &batches).map(Some),
+            _ => {
+                let batches: Vec<RecordBatch> = batches.iter().map(flat_batch).collect::<Result<_, _>>()?;
+                concat_batches(&batches[0].schema(), &batches).map(Some)
+            }
         }
     }
 }

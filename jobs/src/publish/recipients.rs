@@ -1,24 +1,44 @@
 //! The recipient tables of one holder: one history file and one file per service month.
 //!
-//! Promise: a file is written only if it has rows; months are written on all cores, each by itself, so
-//! that threads cannot change bytes.
+//! Promise: a file is written only if it has rows; every column of a chunk is looked at once and then written, page
+//! by page, into the history and all months; columns and files are made on all cores, each by itself, so that
+//! threads cannot change bytes.
 
-use super::table_file::{PublishedFile, RECIPIENT_TABLE, TableFile};
-use super::tables::{ChunkTables, Context};
+use super::digest::{OWN_MONTH_COLUMNS, RowsDigest};
+use super::months::{ChunkMonths, Context};
+use super::output::{Hashing, Output};
+use super::own::OwnColumn;
+use super::sources::{Sources, chain};
+use super::table_file::{GROUP_ROWS, PublishedFile, RECIPIENT_TABLE, properties};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::errors::ParquetError;
 use rayon::prelude::*;
 use std::path::Path;
-use tsumiage_pipeline::disk::DiskError;
+use tsumiage_pipeline::coded::{ColumnWriter, GroupsWriter, Numbers, Shape, Values};
+use tsumiage_pipeline::disk::{self, DiskError};
 use tsumiage_schemas::{Month, MonthRange};
 
-/// Writers of one holder.
-pub struct HolderFiles<'a> {
-    root: &'a Path,
-    holder_no: String,
-    context: &'a Context<'a>,
-    /// What stands already and is not written.
-    standing: &'a Standing,
-    history: Option<TableFile>,
-    months: Vec<Option<TableFile>>,
+/// Both recipient tables, and where their columns come from.
+pub struct RecipientTables {
+    history: Shape,
+    month: Shape,
+    sources: Sources,
+}
+
+impl RecipientTables {
+    /// Of tables with these schemas.
+    ///
+    /// # Errors
+    /// Parquet has no such type.
+    pub fn new(history: &SchemaRef, month: &SchemaRef) -> Result<RecipientTables, ParquetError> {
+        let shape = |schema: &SchemaRef| {
+            let properties = properties(schema, &RECIPIENT_TABLE).build();
+            Shape::new(schema, &["insured_no", "record_no"], &["insured_no"], properties)
+        };
+        let sources = Sources::new(history, month);
+        Ok(RecipientTables { history: shape(history)?, month: shape(month)?, sources })
+    }
 }
 
 /// Files of a unit that an earlier snapshot has as they would be written.
@@ -30,16 +50,63 @@ pub struct Standing {
     pub history: bool,
 }
 
+/// Writers of one holder.
+pub struct HolderFiles<'a> {
+    root: &'a Path,
+    holder_no: String,
+    context: &'a Context<'a>,
+    tables: &'a RecipientTables,
+    /// Distinct values by source.
+    values: Vec<Values>,
+    history: Columns,
+    months: Columns,
+    files: Vec<TableOut>,
+}
+
+/// Writers of all columns of a table, each with one for every file.
+struct Columns(Vec<Vec<ColumnWriter>>);
+
+/// A file of a holder: the history, or one of a month.
+struct TableOut {
+    relative: String,
+    /// It stands already and is not written.
+    stands: bool,
+    open: Option<(Output, GroupsWriter<Hashing>)>,
+    digest: RowsDigest,
+    /// Rows of the row group at work.
+    rows: usize,
+}
+
 impl<'a> HolderFiles<'a> {
     /// Writers for a holder, below a snapshot folder.
     pub fn new(
         root: &'a Path,
         holder_no: &str,
         context: &'a Context<'a>,
-        standing: &'a Standing,
+        tables: &'a RecipientTables,
+        standing: &Standing,
     ) -> HolderFiles<'a> {
-        let months = context.range.months().map(|_| None).collect();
-        HolderFiles { root, holder_no: holder_no.to_owned(), context, standing, history: None, months }
+        let file = |relative: String, stands: bool| TableOut {
+            relative,
+            stands,
+            open: None,
+            digest: RowsDigest::default(),
+            rows: 0,
+        };
+        let mut files = vec![file(format!("recipient_history/{holder_no}.parquet"), standing.history)];
+        files.extend(context.range.months().map(|month| {
+            file(month_path(month, holder_no), standing.months.is_some_and(|months| months.holds(month)))
+        }));
+        HolderFiles {
+            root,
+            holder_no: holder_no.to_owned(),
+            context,
+            tables,
+            values: tables.sources.values(),
+            history: Columns::new(&tables.history, 1),
+            months: Columns::new(&tables.month, files.len() - 1),
+            files,
+        }
     }
 
     /// Whose rows these are.
@@ -47,68 +114,208 @@ impl<'a> HolderFiles<'a> {
         &self.holder_no
     }
 
-    /// Writes a chunk.
+    /// Writes a stacked chunk of this holder.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn write(&mut self, chunk: &ChunkTables<'_>) -> Result<(), DiskError> {
-        let (root, holder_no) = (self.root, &self.holder_no);
-        let context = self.context;
-        if chunk.history.num_rows() == 0 {
+    pub fn write(&mut self, stacked: &RecordBatch, chunk: &ChunkMonths) -> Result<(), DiskError> {
+        if chunk.live_rows.is_empty() {
             return Ok(());
         }
-        let history = &mut self.history;
-        let months = &mut self.months;
-        let standing = self.standing;
-        let write_history = || {
-            if standing.history {
-                return Ok(());
+        let tables = self.tables;
+        let (sources, schema) = (&tables.sources, tables.month.schema());
+        let history = sources.history(stacked, chunk, self.context, &mut self.values);
+        let own = self.own_columns(&history, chunk);
+        let shared = sources.shared_hashes(&history, &self.values, schema);
+        self.add_digests(&history, &own, &shared, chunk);
+        let root = self.root;
+        let failed = |e| DiskError::invalid(root, e);
+        self.write_pages(&history, &own, chunk).map_err(failed)?;
+        self.end_full_groups()
+    }
+
+    /// A month's own columns of every month, by their place in the table; none for the other columns.
+    fn own_columns(&mut self, history: &[Numbers], chunk: &ChunkMonths) -> Vec<Vec<Numbers>> {
+        let sources = &self.tables.sources;
+        let own = OwnColumn { context: self.context, sources, holder_no: &self.holder_no, history };
+        let files = &self.files[1..];
+        let names: Vec<&str> =
+            self.tables.month.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        let mut kept: Vec<Option<Values>> = std::mem::take(&mut self.values).into_iter().map(Some).collect();
+        // The values of these columns change, those of the others are only looked at.
+        let mut columns: Vec<(&str, usize, Option<Values>)> = names
+            .iter()
+            .zip(&sources.month)
+            .map(|(name, &at)| {
+                let own = OWN_MONTH_COLUMNS.contains(name)
+                    && at != sources.insurer_no
+                    && at != sources.movement_date;
+                (*name, at, own.then(|| kept[at].take()).flatten())
+            })
+            .collect();
+        let made = columns.par_iter_mut().with_max_len(1).map(|(name, _, values)| {
+            let name: &str = name;
+            if !OWN_MONTH_COLUMNS.contains(&name) {
+                return Vec::new();
             }
-            let relative = format!("recipient_history/{holder_no}.parquet");
-            open(history, root, &relative, context.history)?.write_digested(&chunk.history)
-        };
-        let write_months = || {
-            months.par_iter_mut().enumerate().try_for_each(|(index, file)| {
-                let month = Month(context.range.first.0 + index as i32);
-                if standing.months.is_some_and(|months| months.holds(month)) {
-                    return Ok(());
+            let months = chunk.months.iter().zip(files).enumerate();
+            let of_month = months.map(|(index, (rows, file))| match values.as_mut() {
+                _ if file.stands => Numbers::default(),
+                Some(values) => own.numbers(name, index, rows, values),
+                None => own.of_history(name, rows).unwrap_or_default(),
+            });
+            of_month.collect()
+        });
+        let made = made.collect();
+        for (_, at, values) in columns {
+            kept[at] = values.or(kept[at].take());
+        }
+        self.values = kept.into_iter().flatten().collect();
+        made
+    }
+
+    fn add_digests(
+        &mut self,
+        history: &[Numbers],
+        own: &[Vec<Numbers>],
+        shared: &[u64],
+        chunk: &ChunkMonths,
+    ) {
+        let (sources, values) = (&self.tables.sources, &self.values);
+        self.files.par_iter_mut().enumerate().with_max_len(1).filter(|(_, file)| !file.stands).for_each(
+            |(at, file)| {
+                let Some(month) = at.checked_sub(1) else {
+                    let mut hashes = vec![0; chunk.live_rows.len()];
+                    for &source in &sources.history {
+                        chain(&mut hashes, &history[source], &values[source]);
+                    }
+                    return file.digest.add_hashes(&hashes);
+                };
+                let mut hashes: Vec<u64> =
+                    chunk.months[month].rows.iter().map(|row| shared[*row as usize]).collect();
+                for (numbers, &source) in own.iter().zip(&sources.month).filter(|(own, _)| !own.is_empty()) {
+                    chain(&mut hashes, &numbers[month], &values[source]);
                 }
-                let batch = chunk.month(index).map_err(|e| DiskError::invalid(root, e))?;
-                let Some((batch, hashes)) = batch else { return Ok(()) };
-                let relative = month_path(month, holder_no);
-                let file = open(file, root, &relative, context.month)?;
                 file.digest.add_hashes(&hashes);
-                file.write(&batch)
+            },
+        );
+    }
+
+    /// Adds a page to every column of every file.
+    fn write_pages(
+        &mut self,
+        history: &[Numbers],
+        own: &[Vec<Numbers>],
+        chunk: &ChunkMonths,
+    ) -> Result<(), ParquetError> {
+        let (sources, values) = (&self.tables.sources, &self.values);
+        let (file_of_history, files) = self.files.split_at_mut(1);
+        let stands = file_of_history[0].stands;
+        let of_history = self.history.0.par_iter_mut().zip(&sources.history).with_max_len(1);
+        let write_history = || {
+            of_history
+                .filter(|_| !stands)
+                .try_for_each(|(writers, &source)| writers[0].add(&history[source], None, &values[source]))
+        };
+        let of_months = self.months.0.par_iter_mut().zip(&sources.month).zip(own).with_max_len(1);
+        let write_months = || {
+            of_months.try_for_each(|((writers, &source), own)| {
+                let mut months = writers.iter_mut().zip(&chunk.months).zip(&*files).enumerate();
+                months.try_for_each(|(at, ((writer, rows), file))| match own.get(at) {
+                    _ if file.stands => Ok(()),
+                    Some(own) => writer.add(own, None, &values[source]),
+                    None => writer.add(&history[source], Some(&rows.rows), &values[source]),
+                })
             })
         };
         let (a, b) = rayon::join(write_history, write_months);
+        file_of_history[0].rows += chunk.live_rows.len();
+        for (file, rows) in files.iter_mut().zip(&chunk.months) {
+            file.rows += rows.rows.len();
+        }
         a.and(b)
+    }
+
+    /// Ends row groups that have enough rows.
+    fn end_full_groups(&mut self) -> Result<(), DiskError> {
+        self.end_groups(GROUP_ROWS)
+    }
+
+    /// Ends row groups that have so many rows.
+    fn end_groups(&mut self, rows: usize) -> Result<(), DiskError> {
+        let due = |file: &TableOut| !file.stands && file.rows >= rows;
+        let mut groups: Vec<(&mut TableOut, &Shape, &[usize], Vec<ColumnWriter>)> = Vec::new();
+        for (at, file) in self.files.iter_mut().enumerate().filter(|(_, file)| due(file)) {
+            groups.push(match at.checked_sub(1) {
+                None => {
+                    let (shape, sources) = (&self.tables.history, self.tables.sources.history.as_slice());
+                    (file, shape, sources, self.history.taken(shape, 0))
+                }
+                Some(month) => {
+                    let (shape, sources) = (&self.tables.month, self.tables.sources.month.as_slice());
+                    (file, shape, sources, self.months.taken(shape, month))
+                }
+            });
+        }
+        let (root, values) = (self.root, &self.values);
+        groups.into_par_iter().with_max_len(1).try_for_each(|(file, shape, sources, columns)| {
+            file.group(root, shape, columns.into_iter().zip(sources.iter().map(|source| &values[*source])))
+        })
     }
 
     /// Ends the holder's files and gives them.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn finish(self) -> Result<Vec<PublishedFile>, DiskError> {
-        let open: Vec<TableFile> =
-            self.history.into_iter().chain(self.months.into_iter().flatten()).collect();
-        open.into_par_iter().map(TableFile::finish).collect()
+    pub fn finish(mut self) -> Result<Vec<PublishedFile>, DiskError> {
+        self.end_groups(1)?;
+        self.files.into_par_iter().with_max_len(1).filter_map(TableOut::finish).collect()
+    }
+}
+
+impl Columns {
+    fn new(shape: &Shape, files: usize) -> Columns {
+        let columns = shape.schema().fields().len();
+        Columns((0..columns).map(|at| (0..files).map(|_| shape.column(at)).collect()).collect())
+    }
+
+    /// The writers of a file, new ones in their place.
+    fn taken(&mut self, shape: &Shape, file: usize) -> Vec<ColumnWriter> {
+        let columns = self.0.iter_mut().enumerate();
+        columns.map(|(at, files)| std::mem::replace(&mut files[file], shape.column(at))).collect()
+    }
+}
+
+impl TableOut {
+    fn group<'v>(
+        &mut self,
+        root: &Path,
+        shape: &Shape,
+        columns: impl Iterator<Item = (ColumnWriter, &'v Values)>,
+    ) -> Result<(), DiskError> {
+        let (output, writer) = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let (output, out) = Output::create(root, &self.relative)?;
+                let writer = GroupsWriter::new(out, shape).map_err(disk::parquet(output.path()))?;
+                none.insert((output, writer))
+            }
+        };
+        self.rows = 0;
+        writer.group(columns).map_err(disk::parquet(output.path()))
+    }
+
+    fn finish(self) -> Option<Result<PublishedFile, DiskError>> {
+        let (output, mut writer) = self.open?;
+        let rows = match writer.finish() {
+            Ok(footer) => footer.file_metadata().num_rows(),
+            Err(error) => return Some(Err(disk::parquet(output.path())(error))),
+        };
+        Some(output.finish(writer.inner_mut(), rows, self.digest))
     }
 }
 
 /// Path of a holder's rows of a month below the snapshot.
 pub fn month_path(month: Month, holder_no: &str) -> String {
     format!("recipient_month/month={month}/{holder_no}.parquet")
-}
-
-fn open<'f>(
-    file: &'f mut Option<TableFile>,
-    root: &Path,
-    relative: &str,
-    schema: &arrow::datatypes::SchemaRef,
-) -> Result<&'f mut TableFile, DiskError> {
-    if file.is_none() {
-        *file = Some(TableFile::create(root, relative, schema, &RECIPIENT_TABLE)?);
-    }
-    file.as_mut().ok_or_else(|| DiskError::invalid(root, "no file")) // it was filled above
 }

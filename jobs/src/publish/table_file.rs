@@ -4,23 +4,20 @@
 //! rule of the facts (`stack::cut`).
 
 use super::digest::RowsDigest;
+use super::output::{Hashing, Output};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tsumiage_pipeline::archive::hash_file;
-use tsumiage_pipeline::crash;
-use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_pipeline::disk::{self, DiskError};
 
 /// Rows of a row group (the contract allows 500k). Part of "same facts, same bytes".
-const GROUP_ROWS: usize = 131_072;
+pub(super) const GROUP_ROWS: usize = 131_072;
 
 /// A file of a snapshot as its manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -65,34 +62,14 @@ pub const RECIPIENT_TABLE: TableLayout =
 
 /// A Parquet file being written.
 pub struct TableFile {
-    path: PathBuf,
-    relative: String,
+    output: Output,
     writer: ArrowWriter<Hashing>,
     /// Digest of the rows written.
     pub digest: RowsDigest,
 }
 
-/// Hashes what passes through.
-struct Hashing {
-    file: BufWriter<File>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-fn properties(schema: &SchemaRef, layout: &TableLayout) -> WriterProperties {
+/// Settings of a table's files.
+pub(super) fn properties(schema: &SchemaRef, layout: &TableLayout) -> WriterPropertiesBuilder {
     let place = |name: &&str| schema.index_of(name).ok();
     let sorting = layout.sorted_by.iter().filter_map(place);
     let sorting =
@@ -109,7 +86,7 @@ fn properties(schema: &SchemaRef, layout: &TableLayout) -> WriterProperties {
             .set_column_bloom_filter_enabled(insured.clone(), true)
             .set_column_bloom_filter_max_ndv(insured, GROUP_ROWS as u64);
     }
-    builder.build()
+    builder
 }
 
 impl TableFile {
@@ -123,18 +100,11 @@ impl TableFile {
         schema: &SchemaRef,
         layout: &TableLayout,
     ) -> Result<TableFile, DiskError> {
-        let path = root.join(relative);
-        crash::point("snapshot.table.before", &path)?;
-        if let Some(folder) = path.parent() {
-            disk::make_folder(folder)?;
-        }
-        let file = File::create(&path).map_err(io(&path))?;
-        let file = Hashing { file: BufWriter::with_capacity(1 << 16, file), hash: Sha256::new(), bytes: 0 };
-        let properties = properties(schema, layout);
-        let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))
-            .map_err(disk::parquet(&path))?;
-        crash::point("snapshot.table.begun", &path)?;
-        Ok(TableFile { path, relative: relative.to_owned(), writer, digest: RowsDigest::default() })
+        let (output, out) = Output::create(root, relative)?;
+        let properties = properties(schema, layout).build();
+        let writer = ArrowWriter::try_new(out, SchemaRef::clone(schema), Some(properties))
+            .map_err(disk::parquet(output.path()))?;
+        Ok(TableFile { output, writer, digest: RowsDigest::default() })
     }
 
     /// Writes rows whose digest the caller adds itself.
@@ -142,7 +112,7 @@ impl TableFile {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DiskError> {
-        self.writer.write(batch).map_err(disk::parquet(&self.path))
+        self.writer.write(batch).map_err(disk::parquet(self.output.path()))
     }
 
     /// Writes rows and adds them to the digest.
@@ -159,23 +129,8 @@ impl TableFile {
     /// # Errors
     /// The file cannot be written, or holds other rows than were given.
     pub fn finish(mut self) -> Result<PublishedFile, DiskError> {
-        let footer = self.writer.finish().map_err(disk::parquet(&self.path))?;
-        let rows = footer.file_metadata().num_rows() as u64;
-        let Hashing { file, hash, bytes } = self.writer.inner_mut();
-        file.flush().map_err(io(&self.path))?;
-        crash::point("snapshot.table.written", &self.path)?;
-        disk::set_read_only(file.get_ref(), &self.path)?;
-        file.get_ref().sync_all().map_err(io(&self.path))?;
-        crash::point("snapshot.table.after", &self.path)?;
-        if rows != self.digest.rows() {
-            return Err(DiskError::invalid(&self.path, "holds other rows than were given"));
-        }
-        Ok(PublishedFile {
-            path: self.relative,
-            rows,
-            bytes: *bytes,
-            sha256: disk::hex(&hash.finalize_reset()),
-            rows_digest: Some(self.digest),
-        })
+        let footer = self.writer.finish().map_err(disk::parquet(self.output.path()))?;
+        let rows = footer.file_metadata().num_rows();
+        self.output.finish(self.writer.inner_mut(), rows, self.digest)
     }
 }

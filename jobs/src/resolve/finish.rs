@@ -121,7 +121,7 @@ impl Work<'_> {
                 }
             }
         }
-        let publishing = self.told.spool.publish(&self.engine, &building.path);
+        let publishing = self.told.spool_mut().publish(&self.engine, &building.path);
         let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
         for (sender, file, tally) in self.runtime.block_on(publishing)? {
             self.files.push(file);

@@ -1,14 +1,13 @@
 //! Resolving the ledger and publishing a snapshot.
 //!
-//! The registry is stacked first: it tells who holds whom. Units are stacked one after another; while one
-//! chunk is published on all cores the next is read and stacked. What is published depends on facts and
-//! options alone.
+//! The registry is stacked first: it tells who holds whom. Then units are stacked and published, several at
+//! once. What is published depends on facts and options alone.
 //!
 //! * `inputs` what every unit is made of, `senders` the findings about a sender's files, `record` both as a
 //!   document of the snapshot
 //! * `verdict` what stands of an earlier snapshot and why the rest does not (pure), `base` that snapshot,
 //!   `prepare` all of it together
-//! * `work` one resolve at work, `told` its findings, `finish` the other tables and the manifest
+//! * `work` one resolve at work, `units` its units, `told` its findings, `finish` the other tables and the manifest
 //!
 //! Promise: what a resolve leaves is the same whether it goes by an earlier snapshot or not.
 
@@ -34,6 +33,7 @@ pub mod prepare;
 pub mod record;
 pub mod senders;
 mod told;
+mod units;
 pub mod verdict;
 mod work;
 

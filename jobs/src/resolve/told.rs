@@ -16,6 +16,7 @@ use crate::stack::gather::file_seqs;
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tsumiage_pipeline::disk::DiskError;
 use tsumiage_pipeline::ledger::{FileEntry, Ledger, read_findings};
 use tsumiage_schemas::{FactTable, Finding, Severity, Spec};
@@ -25,15 +26,21 @@ pub(super) struct Told<'a> {
     spec: &'a Spec,
     known: &'a KnownFiles<'a>,
     by_seq: BTreeMap<i32, &'a FileEntry>,
-    unregistered: Unregistered,
     /// Senders whose findings are made again.
     again: BTreeSet<String>,
     /// What is to become the table.
-    pub spool: Spool<'a>,
-    /// Refused and warned records of the unit at work, by file number.
-    counts: Vec<FileCounts>,
+    spool: Mutex<Spool<'a>>,
+    /// Number the next file would get.
+    next_seq: i32,
     /// Place of every file in the order of application, by its id.
     ranks: HashMap<&'a str, u32>,
+}
+
+/// What is found of the records of a unit at work.
+pub(super) struct OfUnit {
+    unregistered: Unregistered,
+    /// Refused and warned records by file number.
+    counts: Vec<FileCounts>,
 }
 
 /// What is found of no unit, with the file's number: the registry's findings and withdrawals; and what they make of
@@ -57,7 +64,7 @@ impl OfNoUnit {
         ledger: &Ledger,
     ) -> anyhow::Result<OfNoUnit> {
         let findings = withdrawn::findings(&known.withdrawn, spec).into_iter().collect();
-        let mut found = OfNoUnit { findings, counts: no_counts(ledger) };
+        let mut found = OfNoUnit { findings, counts: no_counts(ledger.next_seq()) };
         for stacked in registry.tables() {
             let mut findings = stacking_findings(&stacked.rows, &[], spec, &registry.details())?;
             if stacked.table == FactTable::Membership {
@@ -72,8 +79,8 @@ impl OfNoUnit {
     }
 }
 
-fn no_counts(ledger: &Ledger) -> Vec<FileCounts> {
-    vec![FileCounts::default(); usize::try_from(ledger.next_seq()).unwrap_or(0)]
+fn no_counts(next_seq: i32) -> Vec<FileCounts> {
+    vec![FileCounts::default(); usize::try_from(next_seq).unwrap_or(0)]
 }
 
 impl<'a> Told<'a> {
@@ -92,21 +99,35 @@ impl<'a> Told<'a> {
             spec,
             known,
             by_seq: known.by_seq(),
-            unregistered: Unregistered::default(),
             again,
-            spool: Spool::create(temp, spec)?,
-            counts: no_counts(ledger),
+            spool: Mutex::new(Spool::create(temp, spec)?),
+            next_seq: ledger.next_seq(),
         })
+    }
+
+    /// For the first unit of a thread; when that is through it serves the next.
+    pub fn of_unit(&self) -> OfUnit {
+        OfUnit { unregistered: Unregistered::default(), counts: no_counts(self.next_seq) }
+    }
+
+    fn spool(&self) -> MutexGuard<'_, Spool<'a>> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner) // a thread that panicked fails the resolve
+    }
+
+    /// What was told, to become the table.
+    pub fn spool_mut(&mut self) -> &mut Spool<'a> {
+        self.spool.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Findings of stacked rows; tells which rows are warned.
     pub fn rows(
-        &mut self,
+        &self,
+        of_unit: &mut OfUnit,
         stacked: &RecordBatch,
         findings: &[(usize, Finding)],
     ) -> anyhow::Result<Vec<bool>> {
         let warned = warned_rows(stacked, findings);
-        count_by_file(stacked, &warned, &mut self.counts)?;
+        count_by_file(stacked, &warned, &mut of_unit.counts)?;
         let seqs = file_seqs(stacked);
         for (row, finding) in findings {
             self.one(seqs.value(*row), finding)?;
@@ -115,8 +136,14 @@ impl<'a> Told<'a> {
     }
 
     /// Looks for the first record of a holder that has no insurer record; `warned` from [`Told::rows`].
-    pub fn unregistered(&mut self, holder_no: &str, stacked: &RecordBatch, warned: &[bool]) {
-        self.unregistered.see(holder_no, stacked, &self.known.orders, warned);
+    pub fn unregistered(
+        &self,
+        of_unit: &mut OfUnit,
+        holder_no: &str,
+        stacked: &RecordBatch,
+        warned: &[bool],
+    ) {
+        of_unit.unregistered.see(holder_no, stacked, &self.known.orders, warned);
     }
 
     /// Whether the findings about a file are made again.
@@ -125,10 +152,10 @@ impl<'a> Told<'a> {
     }
 
     /// A finding about a file.
-    pub fn one(&mut self, seq: i32, finding: &Finding) -> Result<(), DiskError> {
+    pub fn one(&self, seq: i32, finding: &Finding) -> Result<(), DiskError> {
         match self.by_seq.get(&seq) {
             Some(file) if self.is_again(file) => {
-                self.spool.add(file, self.known.orders[seq as usize].rank, finding)
+                self.spool().add(file, self.known.orders[seq as usize].rank, finding)
             }
             _ => Ok(()), // it stands already, or is not known as of the month asked for
         }
@@ -136,17 +163,17 @@ impl<'a> Told<'a> {
 
     /// A unit with these files, as places among those known, is through: tells of holders without an insurer record;
     /// gives what became of its files' records.
-    pub fn end_of_unit(&mut self, files: &[usize]) -> Result<Vec<FileCount>, DiskError> {
-        for (seq, finding, newly_warned) in std::mem::take(&mut self.unregistered).findings(self.spec) {
+    pub fn end_of_unit(&self, of_unit: &mut OfUnit, files: &[usize]) -> Result<Vec<FileCount>, DiskError> {
+        for (seq, finding, newly_warned) in std::mem::take(&mut of_unit.unregistered).findings(self.spec) {
             self.one(seq, &finding)?;
             if newly_warned && finding.severity == Severity::Warning {
-                self.counts[seq as usize].warned += 1;
+                of_unit.counts[seq as usize].warned += 1;
             }
         }
         let mut counts = Vec::new();
         for &file in files {
             let seq = self.known.files[file].seq as usize;
-            let FileCounts { refused, warned } = std::mem::take(&mut self.counts[seq]);
+            let FileCounts { refused, warned } = std::mem::take(&mut of_unit.counts[seq]);
             if refused != 0 || warned != 0 {
                 counts.push(FileCount { file, refused, warned });
             }
@@ -155,7 +182,7 @@ impl<'a> Told<'a> {
     }
 
     /// The reader's findings.
-    pub fn reading(&mut self, ledger: &Ledger) -> Result<(), DiskError> {
+    pub fn reading(&self, ledger: &Ledger) -> Result<(), DiskError> {
         let wanted: BTreeSet<i32> =
             self.by_seq.iter().filter(|(_, file)| self.is_again(file)).map(|(seq, _)| *seq).collect();
         for path in ledger.findings_about(&wanted) {
@@ -172,7 +199,7 @@ impl<'a> Told<'a> {
 
     /// What stacking found of a sender's files in units that stand: `stands` tells by an insurer's number.
     pub fn take_over(
-        &mut self,
+        &self,
         base: &Base,
         sender: &str,
         stands: &dyn Fn(&str) -> bool,
@@ -184,7 +211,7 @@ impl<'a> Told<'a> {
         for batch in batches(&path, None)? {
             let batch = batch?;
             let ranks = &self.ranks;
-            self.spool.take_over(sender, &batch, &|row| {
+            self.spool().take_over(sender, &batch, &|row| {
                 // Only recipients have an insured number, and only stacking finds what begins with S.
                 let of_unit = row.code().is_some_and(|code| code.as_str().starts_with('S'))
                     && row.insured_no().is_some()

@@ -3,7 +3,7 @@
 //!
 //! Promise: who is meant and why is found here, once; the words for it are data.
 
-use super::gather::{column, file_seqs};
+use super::gather::{column, file_seqs, flat};
 use super::read::StackRules;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
@@ -56,8 +56,9 @@ fn why_cut_off(holders: &Holders, insurer: &str, date: Day) -> Option<String> {
 
 fn other_union(stacked: &RecordBatch, row: usize) -> String {
     let (holder, insurer) = (text(stacked, column::HOLDER, row), text(stacked, column::INSURER, row));
-    let union = stacked.column_by_name("union_no").and_then(|unions| unions.as_string_opt::<i32>());
-    let union = union.filter(|unions| unions.is_valid(row)).map_or("", |unions| unions.value(row));
+    let union = stacked.column_by_name("union_no").and_then(|unions| flat(&unions.slice(row, 1)).ok());
+    let union = union.as_ref().and_then(|union| union.as_string_opt::<i32>());
+    let union = union.filter(|union| union.is_valid(0)).map_or("", |union| union.value(0));
     let key = if holder == insurer { "no_union" } else { "other_union" };
     format!("{key}:{union},{holder}")
 }

@@ -69,7 +69,7 @@ impl StackExec {
                 return datafusion::common::plan_err!("Stack wants {name} as column {index}, not {found}");
             }
         }
-        let schema = stacked_schema(&input.schema(), options.with_lineage);
+        let schema = stacked_schema(&input.schema(), options.cells);
         let within = [("holder_no", column::HOLDER), ("movement_date", column::DATE)];
         let ordering = [KEY].into_iter().chain(within).map(sort_expr);
         let mut equivalence = EquivalenceProperties::new(Arc::clone(&schema));
@@ -86,8 +86,8 @@ impl DisplayAs for StackExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "StackExec: inheritance={:?}, lineage={}",
-            self.options.rules.inheritance, self.options.with_lineage
+            "StackExec: inheritance={:?}, cells={:?}",
+            self.options.rules.inheritance, self.options.cells
         )
     }
 }

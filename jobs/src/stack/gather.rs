@@ -4,12 +4,12 @@ use super::fact::{Fact, NEVER};
 use super::fold::{Folded, Folder, NOT_SET, Sort, Values};
 use super::read::{StackRules, check_sender, facts_of, hold, reason_item, sender};
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, FixedSizeBinaryArray, FixedSizeListArray, Int32Array, Int64Array,
-    RecordBatch, StringArray, UInt8Array, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray,
+    Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array, new_null_array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 use tsumiage_schemas::holder::Holders;
@@ -54,10 +54,27 @@ pub mod column {
 pub const OUTCOME_COLUMNS: [&str; 6] =
     ["state", "flags", "stale", "last_correction_date", "corrections", "cut_off"];
 
+/// What items come as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cells {
+    /// Their values.
+    Values,
+    /// Their values, and besides the facts that gave them.
+    WithLineage,
+    /// Positions in the input's column: a dictionary that is this very column. Nothing is copied.
+    Positions,
+}
+
 /// The operator's output: the input's columns, the outcome, and, if asked for, `lineage`: for every
 /// stacked item the fact that gave it as `file_seq << 32 | record_no`, null where it is not set.
-pub fn stacked_schema(input: &Schema, with_lineage: bool) -> SchemaRef {
+pub fn stacked_schema(input: &Schema, cells: Cells) -> SchemaRef {
     let mut fields: Vec<Field> = input.fields().iter().map(|f| f.as_ref().clone()).collect();
+    if cells == Cells::Positions {
+        for item in fields.iter_mut().skip(column::ITEMS) {
+            let values = Box::new(item.data_type().clone());
+            *item = item.clone().with_data_type(DataType::Dictionary(Box::new(DataType::UInt32), values));
+        }
+    }
     let types = [
         DataType::UInt8,
         DataType::UInt32,
@@ -69,7 +86,7 @@ pub fn stacked_schema(input: &Schema, with_lineage: bool) -> SchemaRef {
     for (name, data_type) in OUTCOME_COLUMNS.iter().zip(types) {
         fields.push(Field::new(*name, data_type.clone(), data_type == DataType::Date32));
     }
-    if with_lineage {
+    if cells == Cells::WithLineage {
         let items = input.fields().len().saturating_sub(column::ITEMS);
         let source = Arc::new(Field::new("source", DataType::Int64, true));
         fields.push(Field::new("lineage", DataType::FixedSizeList(source, items as i32), false));
@@ -190,7 +207,7 @@ pub fn stack_registry(
         &facts,
         &folded,
         take(rows.column(column::HOLDER), &order, None)?,
-        &stacked_schema(&rows.schema(), false),
+        &stacked_schema(&rows.schema(), Cells::Values),
     )
 }
 
@@ -222,12 +239,17 @@ fn gather(
     for key in &chunk.columns()[column::INSURER..column::ITEMS] {
         columns.push(if in_order { Arc::clone(key) } else { take(key, &rows, None)? });
     }
-    for item in 0..items {
-        let values = chunk.column(column::ITEMS + item);
-        columns.push(if values.null_count() == values.len() {
-            new_null_array(values.data_type(), outcomes.len())
-        } else {
-            take(values, &positions(&folded.cells, item, items), None)?
+    let sets: Vec<bool> =
+        chunk.columns()[column::ITEMS..].iter().map(|values| values.null_count() < values.len()).collect();
+    for (item, cells) in by_item(&folded.cells, &sets).into_iter().enumerate() {
+        let at = column::ITEMS + item;
+        let (values, wanted) = (chunk.column(at), output.field(at).data_type());
+        columns.push(match (sets[item], wanted) {
+            (false, wanted) => new_null_array(wanted, outcomes.len()),
+            (true, DataType::Dictionary(..)) => {
+                Arc::new(DictionaryArray::<UInt32Type>::try_new(positions(cells), Arc::clone(values))?)
+            }
+            (true, _) => take(values, &positions(cells), None)?,
         });
     }
     columns.push(Arc::new(UInt8Array::from_iter_values(outcomes.iter().map(|o| o.state as u8))));
@@ -248,12 +270,57 @@ fn gather(
     RecordBatch::try_new(Arc::clone(output), columns)
 }
 
+/// Rows that are turned at once: of each item a line of the processor's cache.
+const TURNED: usize = 16;
+
+/// The cells of every item that is set somewhere; of the others none.
+fn by_item(cells: &[u32], sets: &[bool]) -> Vec<Vec<u32>> {
+    let items = sets.len();
+    let rows = cells.len() / items.max(1);
+    let mut columns: Vec<Vec<u32>> =
+        sets.iter().map(|set| Vec::with_capacity(if *set { rows } else { 0 })).collect();
+    for block in cells.chunks(TURNED * items.max(1)) {
+        for (item, column) in columns.iter_mut().enumerate().filter(|(item, _)| sets[*item]) {
+            column.extend(block.iter().skip(item).step_by(items).copied());
+        }
+    }
+    columns
+}
+
 /// The rows of one item's cells as `take` wants them: null where not set.
-fn positions(cells: &[u32], item: usize, items: usize) -> UInt32Array {
-    let rows: Vec<u32> = cells.iter().skip(item).step_by(items).copied().collect();
-    let valid = NullBuffer::from_iter(rows.iter().map(|&row| row != NOT_SET));
-    let rows: Vec<u32> = rows.into_iter().map(|row| if row == NOT_SET { 0 } else { row }).collect();
-    UInt32Array::new(ScalarBuffer::from(rows), Some(valid))
+fn positions(mut rows: Vec<u32>) -> UInt32Array {
+    let set = BooleanBuffer::collect_bool(rows.len(), |row| rows[row] != NOT_SET);
+    let nulls = NullBuffer::new(set);
+    if nulls.null_count() == 0 {
+        return UInt32Array::new(ScalarBuffer::from(rows), None);
+    }
+    rows.iter_mut().for_each(|row| *row = if *row == NOT_SET { 0 } else { *row });
+    UInt32Array::new(ScalarBuffer::from(rows), Some(nulls))
+}
+
+/// A column's values, where it has positions of them.
+///
+/// # Errors
+/// Arrow refuses the column.
+pub fn flat(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.as_dictionary_opt::<UInt32Type>() {
+        Some(positions) => take(positions.values(), positions.keys(), None),
+        None => Ok(Arc::clone(column)),
+    }
+}
+
+/// A stacked chunk with the values of all columns.
+///
+/// # Errors
+/// Arrow refuses a column.
+pub fn flat_batch(stacked: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = stacked.columns().iter().map(flat).collect::<Result<Vec<_>, _>>()?;
+    let schema = stacked.schema();
+    let fields = schema.fields().iter().zip(&columns);
+    let fields: Vec<Field> = fields
+        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()))
+        .collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 fn lineage(

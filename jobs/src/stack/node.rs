@@ -1,7 +1,7 @@
 //! The logical node of stacking and the planner that turns it into [`StackExec`].
 
 use super::exec::StackExec;
-use super::gather::stacked_schema;
+use super::gather::{Cells, stacked_schema};
 use super::read::StackRules;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
@@ -27,8 +27,8 @@ pub struct StackOptions {
     pub rules: StackRules,
     /// Who holds them.
     pub holders: Arc<Holders>,
-    /// Whether the output tells which fact gave every cell.
-    pub with_lineage: bool,
+    /// What items come as.
+    pub cells: Cells,
 }
 
 /// Stacking in a logical plan. Input: the insurer number as `holder_no`, and the fact schema; output: see
@@ -46,7 +46,7 @@ impl StackNode {
     /// # Errors
     /// The input has no usable schema.
     pub fn plan(input: LogicalPlan, options: StackOptions) -> Result<LogicalPlan> {
-        let schema = stacked_schema(input.schema().as_arrow(), options.with_lineage);
+        let schema = stacked_schema(input.schema().as_arrow(), options.cells);
         let schema = Arc::new(DFSchema::try_from(schema)?);
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(StackNode { input, options, schema }) }))
     }
@@ -79,11 +79,7 @@ impl UserDefinedLogicalNodeCore for StackNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Stack: inheritance={:?}, lineage={}",
-            self.options.rules.inheritance, self.options.with_lineage
-        )
+        write!(f, "Stack: inheritance={:?}, cells={:?}", self.options.rules.inheritance, self.options.cells)
     }
 
     fn with_exprs_and_inputs(&self, _exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {

@@ -5,7 +5,7 @@
 
 use super::cut::{CHUNK_ROWS, Cutter};
 use super::exec::StackExec;
-use super::gather::column;
+use super::gather::{Cells, column};
 use super::node::{StackNode, StackOptions, with_stacking};
 use super::read::StackRules;
 use super::scan::{LedgerRuns, MergedRuns, Run};
@@ -116,8 +116,8 @@ pub struct StackRequest {
     pub left_out: LeftOut,
     /// Only this person.
     pub insured_no: Option<String>,
-    /// Whether every cell's source is wanted.
-    pub with_lineage: bool,
+    /// What items are wanted as.
+    pub cells: Cells,
 }
 
 /// An engine with these limits.
@@ -166,7 +166,7 @@ pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> 
     let options = StackOptions {
         rules: request.rules.clone(),
         holders: Arc::clone(&request.holders),
-        with_lineage: request.with_lineage,
+        cells: request.cells,
     };
     StackNode::plan(input, options)
 }
@@ -253,7 +253,7 @@ mod tests {
             as_of: as_of.map(|month| month.parse().unwrap()),
             left_out,
             insured_no: None,
-            with_lineage: false,
+            cells: Cells::Positions,
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let plan = runtime.block_on(async {

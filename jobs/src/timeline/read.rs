@@ -14,7 +14,7 @@ use crate::facts::KnownFiles;
 use crate::registry::{Names, Registry};
 use crate::stack::StackRules;
 use crate::stack::fact::Change;
-use crate::stack::gather::{column, masks, stack_chunk, stacked_schema};
+use crate::stack::gather::{Cells, column, masks, stack_chunk, stacked_schema};
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Date32Type, Int64Type};
@@ -236,7 +236,7 @@ impl<'a> Reading<'a> {
             })
             .collect();
         let facts = filter_record_batch(stream.facts, &kept)?;
-        let schema = stacked_schema(&facts.schema(), false);
+        let schema = stacked_schema(&facts.schema(), Cells::Values);
         let stacked = stack_chunk(&facts, self.rules, self.registry.holders(), &schema)?;
         let record = record_key(stream.stacked, target);
         let found = (0..stacked.num_rows()).find(|&r| record_key(&stacked, r) == record);

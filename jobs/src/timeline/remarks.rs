@@ -7,12 +7,10 @@ use super::model::Remark;
 use crate::facts::KnownFiles;
 use crate::publish::calendar::Levels;
 use crate::publish::findings::stacking_findings;
-use crate::publish::tables::{Context, chunk_tables};
+use crate::publish::months::{Context, chunk_months};
 use crate::registry::Registry;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
-use tsumiage_schemas::tables::{recipient_history_schema, recipient_month_schema};
 use tsumiage_schemas::{MonthRange, Spec};
 
 /// Finds remarks.
@@ -22,8 +20,6 @@ pub struct Remarks<'a> {
     registry: &'a Registry,
     range: MonthRange,
     levels: Levels,
-    history: SchemaRef,
-    month: SchemaRef,
 }
 
 impl<'a> Remarks<'a> {
@@ -34,15 +30,7 @@ impl<'a> Remarks<'a> {
         registry: &'a Registry,
         range: MonthRange,
     ) -> Remarks<'a> {
-        Remarks {
-            spec,
-            file_ids: &known.file_ids,
-            registry,
-            range,
-            levels: Levels::new(&spec.limits),
-            history: recipient_history_schema(spec),
-            month: recipient_month_schema(spec),
-        }
+        Remarks { spec, file_ids: &known.file_ids, registry, range, levels: Levels::new(&spec.limits) }
     }
 
     /// The remarks by stacked row.
@@ -57,10 +45,8 @@ impl<'a> Remarks<'a> {
             file_ids: self.file_ids,
             names: self.registry.names(),
             municipal: self.registry.limits(),
-            history: &self.history,
-            month: &self.month,
         };
-        let of_calendar = chunk_tables(stacked, &context)?.remarks;
+        let of_calendar = chunk_months(stacked, &context)?.remarks;
         let mut remarks: BTreeMap<usize, Vec<Remark>> = BTreeMap::new();
         let details = self.registry.details();
         for (row, finding) in stacking_findings(stacked, &of_calendar, self.spec, &details)? {

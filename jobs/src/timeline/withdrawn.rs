@@ -5,7 +5,7 @@
 use super::columns::{Key, date, is_correction, record_key, text};
 use super::model::{Coded, Entry, EntryKind, Standing, Timeline, Withdrawal};
 use super::read::Reading;
-use crate::stack::gather::{column, stack_chunk, stacked_schema};
+use crate::stack::gather::{Cells, column, stack_chunk, stacked_schema};
 use crate::stack::unit::LeftOut;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -38,7 +38,7 @@ impl Reading<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let schema = stacked_schema(&facts.schema(), false);
+        let schema = stacked_schema(&facts.schema(), Cells::Values);
         let stacked = stack_chunk(facts, self.rules, self.registry.holders(), &schema)?;
         let holders: BTreeMap<Key, &str> = (0..stacked.num_rows())
             .map(|row| (record_key(&stacked, row), text(&stacked, column::HOLDER, row)))
