@@ -47,9 +47,9 @@ def read(job: Job) -> pl.LazyFrame:
     schema = {item.name: pl.String for item in layout}
     files = pl.LazyFrame(job.file_ids, schema=["name", "file_id"], orient="row")
     return (
-        # The control record is skipped, the end record has fewer columns.
-        pl.scan_csv(job.movements / "*.csv", has_header=False, schema=schema, skip_lines=1, missing_columns="insert",
-                    include_file_paths="path")
+        # The control record is skipped, the end record has fewer columns; a blank is one in quotes, too.
+        pl.scan_csv(job.movements / "*.csv", has_header=False, schema=schema, skip_lines=1, null_values="",
+                    missing_columns="insert", include_file_paths="path")
         .filter(record_type="2", exchange_id="5311")
         .with_columns(
             *map(value, inherited(layout)),
