@@ -13,15 +13,13 @@ import argparse
 import csv
 import io
 import json
-import os
 import shutil
-import statistics
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
-from measured import machine
+import measured
+from measured import machine, median
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYOUT = ROOT / "schemas/data/layouts/5321-recipient-correction.csv"
@@ -30,23 +28,10 @@ ON = "2027-03-31"
 
 
 def run(program: Path, *words: object) -> dict:
-    """A command with --json to its end: its events, seconds, bytes written, most memory."""
-    begun = time.monotonic()
-    process = subprocess.Popen(
-        [str(program), *map(str, words), "--json", "--quiet"], stdout=subprocess.PIPE, text=True
-    )
-    events = [json.loads(line) for line in process.stdout if line.startswith("{")]  # synth tells no events
-    _, status, used = os.wait4(process.pid, 0)
-    code = process.returncode = os.waitstatus_to_exitcode(status)
-    if code not in (0, 2):
-        raise SystemExit(f"{words} ended with {code}")
-    return {
-        "events": {event["event"]: event for event in events},
-        "seconds": time.monotonic() - begun,
-        "cpu": used.ru_utime + used.ru_stime,
-        "written": used.ru_oublock * 512,
-        "rss": used.ru_maxrss * 1024,
-    }
+    """A command with --json to its end: what it took, and its events."""
+    took, said = measured.run(program, *words, "--json", "--quiet", codes=(0, 2))
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]  # synth tells no events
+    return {**took, "events": {event["event"]: event for event in events}}
 
 
 def query(program: Path, data: Path, sql: str) -> list[list[str]]:
@@ -118,11 +103,6 @@ def figures(took: dict) -> dict:
             "bytes": stats["bytes_written"], "facts": stats["facts"], "changes": stats["changes"]}
 
 
-def median(runs: list[dict]) -> dict:
-    """Figure by figure."""
-    return {key: statistics.median([one[key] for one in runs]) for key in runs[0]}
-
-
 def printed(name: str, incremental: dict, full: dict, pairs: list[tuple[dict, dict]]) -> None:
     """A table of both."""
     print(f"\n{name}\n\n{'':14}{'seconds':>9}{'CPU s':>8}{'written MB':>12}{'files MB':>10}{'files':>7}{'units':>7}"
@@ -131,8 +111,8 @@ def printed(name: str, incremental: dict, full: dict, pairs: list[tuple[dict, di
         print(f"{what:14}{took['seconds']:9.2f}{took['cpu']:8.2f}{took['written'] / 1e6:12.1f}"
               f"{took['bytes'] / 1e6:10.1f}{took['files']:7.0f}{took['units']:7.0f}{took['facts']:11,.0f}"
               f"{took['changes']:9.0f}{took['rss'] / 1e6:11.0f}")
-    share = {key: statistics.median([a[key] / b[key] for a, b in pairs]) for key in ("seconds", "written", "bytes")}
-    beyond = statistics.median([(a["seconds"] - 0.3) / b["seconds"] for a, b in pairs])
+    share = {key: median([a[key] / b[key] for a, b in pairs]) for key in ("seconds", "written", "bytes")}
+    beyond = median([(a["seconds"] - 0.3) / b["seconds"] for a, b in pairs])
     print(f"{'share':14}{share['seconds']:9.1%}{'':8}{share['written']:12.1%}{share['bytes']:10.1%}"
           f"   without 0.3 s: {beyond:.1%}")
 

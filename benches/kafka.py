@@ -17,14 +17,13 @@ import argparse
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from measured import Program, busy, cpu_of, machine, peak_of
+from measured import Program, busy, cpu_of, machine, median, peak_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BROKER = ROOT / "tests" / "kafka" / "broker.sh"
@@ -114,13 +113,6 @@ def one_run(bench: Bench, inbox: Path, data: Path) -> tuple[dict, dict]:
             raise SystemExit(f"not everything went through {name}: {came} instead of {sums[0]}")
     sent = {what: count for what, count in summaries[1].last("sent").items() if what != "event"}
     return steps, {**sums[0], "sent": sent}
-
-
-def median(values: list) -> dict | float:
-    """The median; of dicts key by key."""
-    if isinstance(values[0], dict):
-        return {key: median([value[key] for value in values]) for key in values[0]}
-    return statistics.median(values)
 
 
 def printed(shape: str, went: dict, steps: dict, runs: int) -> None:

@@ -2,12 +2,43 @@
 
 import json
 import os
+import statistics
 import subprocess
 import threading
 import time
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+def ended(process: subprocess.Popen, begun: float) -> dict:
+    """Waits for the end: seconds since `begun`, CPU seconds (user and system), bytes written, most bytes resident."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return {
+        "seconds": time.monotonic() - begun,
+        "cpu": used.ru_utime + used.ru_stime,
+        "written": used.ru_oublock * 512,
+        "rss": used.ru_maxrss * 1024,
+    }
+
+
+def run(*command: object, codes: tuple[int, ...] = (0,)) -> tuple[dict, str]:
+    """A command to its end: what it took, and what it said."""
+    begun = time.monotonic()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    said = process.stdout.read()
+    took = ended(process, begun)
+    if process.returncode not in codes:
+        raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}\n{said}")
+    return took, said
+
+
+def median(values: list) -> dict | float:
+    """The median; of dicts key by key."""
+    if isinstance(values[0], dict):
+        return {key: median([value[key] for value in values]) for key in values[0]}
+    return statistics.median(values)
 
 
 class Program:
@@ -50,16 +81,14 @@ class Program:
                     raise SystemExit(f"{self.command[1]} ended or hangs:\n{self.log.read_text()}")
 
     def end(self, signal: int | None = None) -> dict:
-        """Waits for the end; seconds, CPU seconds (user and system), most bytes resident."""
+        """Waits for the end; what it took."""
         if signal is not None:
             self.process.send_signal(signal)
-        _, status, used = os.wait4(self.process.pid, 0)
-        seconds = time.monotonic() - self.begun
-        self.process.returncode = os.waitstatus_to_exitcode(status)
+        took = ended(self.process, self.begun)
         self.reader.join()
         if self.process.returncode not in (0, 2):
             raise SystemExit(f"{self.command[1]} failed ({self.process.returncode}):\n{self.log.read_text()}")
-        return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss * 1024}
+        return took
 
 
 def cpu_of(pid: int) -> float:

@@ -9,6 +9,7 @@ use crate::stack::Inheritance;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
+use tsumiage_pipeline::synth::SynthOptions;
 use tsumiage_schemas::day::CalendarError;
 use tsumiage_schemas::sources::Profile;
 use tsumiage_schemas::{Day, Month, MonthRange};
@@ -380,7 +381,37 @@ pub struct SynthArgs {
     /// One record in so many has a movement date that is none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub errors_every: Option<u64>,
+    /// Share of the insurers that send full records; the others send what changed
+    #[arg(long, value_name = "0..1", default_value_t = SynthOptions::default().full_share, value_parser = share)]
+    pub full_share: f64,
     /// No corrections, late files or duplicates
     #[arg(long)]
     pub clean: bool,
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "wants a number from 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_number_from_0_to_1() {
+        let synth = |share: &[&str]| {
+            let words = ["tsumiage", "synth", "--out", "x"].iter().chain(share);
+            let Command::Synth(args) = Cli::try_parse_from(words).ok()?.command else { return None };
+            Some(args.full_share)
+        };
+        assert_eq!(synth(&[]), Some(0.5));
+        for (text, share) in [("0", Some(0.0)), ("0.25", Some(0.25)), ("1", Some(1.0))] {
+            assert_eq!(synth(&["--full-share", text]), share);
+        }
+        for text in ["1.1", "-0.5", "NaN", "inf", "half", ""] {
+            assert_eq!(synth(&["--full-share", text]), None, "{text}");
+        }
+    }
 }

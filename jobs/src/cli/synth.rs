@@ -24,6 +24,7 @@ pub fn synth(common: &Common, args: &SynthArgs, console: &Console<'_>) -> anyhow
         movements: args.movements,
         corrections: !args.clean,
         errors_every: args.errors_every,
+        full_share: args.full_share,
         union: args.union,
         ..SynthOptions::default()
     };
