@@ -58,6 +58,8 @@ pub(super) struct Plan {
     /// Column of the movement or correction type.
     pub change_type: Option<usize>,
     pub periods: Vec<Period>,
+    /// The stacked items in which periods end.
+    pub period_ends: u128,
     pub eras: Vec<Era>,
     /// From each day on, in ascending order, the stacked items that do not exist.
     absent: Vec<(i32, u128)>,
@@ -175,6 +177,7 @@ impl Plan {
             let (start, end) = (stacked_of(start).filter(is_day)?, stacked_of(end).filter(is_day)?);
             Some(Period { start, end, both: 1 << start | 1 << end, start_column, end_column })
         };
+        let periods: Vec<Period> = spec.rules.periods.iter().filter_map(period).collect();
         let keys: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| columns[*i].key).collect();
         let may_be_blank =
             |role: Role| matches!(role, Role::Stacked(_) | Role::Member | Role::MemberFrom | Role::Unkept);
@@ -201,7 +204,8 @@ impl Plan {
             keys,
             change_type: columns.iter().position(|column| column.role == Role::ChangeType),
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
-            periods: spec.rules.periods.iter().filter_map(period).collect(),
+            period_ends: periods.iter().fold(0, |ends, period| ends | 1 << period.end),
+            periods,
             revisions: layout.revisions(),
             absent: absent(&eras),
             eras,

@@ -98,7 +98,7 @@ impl Lane {
                 let known = self.codes[place as usize / 64] >> (place % 64) & 1 == 1;
                 known.then(|| Value::Short(plain::sixteen(file, start, len), len as u8))
             }
-            Form::Digits if !file[start..end].iter().all(u8::is_ascii_digit) => None,
+            Form::Digits if plain::number(plain::word(file, start), len).is_none() => None,
             Form::Word | Form::Digits => {
                 let bytes = plain::short(file, start, len)?;
                 let holds = self.check_digits.is_none_or(|rules| rules.hold(&bytes[..len]));

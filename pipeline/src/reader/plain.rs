@@ -102,8 +102,15 @@ pub(super) fn short(file: &[u8], start: usize, len: usize) -> Option<[u8; 16]> {
         return None;
     }
     let first = padded(word(file, start), len.min(8));
-    let second = if len > 8 { padded(word(file, start + 8), len - 8) } else { ZEROS };
-    if !all_word(first) || !all_word(second) || (first == ZEROS && second == ZEROS) {
+    if !all_word(first) {
+        return None;
+    }
+    if len <= 8 {
+        let keep = u64::MAX >> (64 - 8 * len);
+        return (first != ZEROS).then(|| u128::from(first & keep).to_le_bytes());
+    }
+    let second = padded(word(file, start + 8), len - 8);
+    if !all_word(second) || (first == ZEROS && second == ZEROS) {
         return None;
     }
     let both = u128::from(second) << 64 | u128::from(first);

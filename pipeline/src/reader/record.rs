@@ -395,6 +395,9 @@ impl<'f> Row<'f> {
 
     /// R10: start after end, both given in this record.
     fn check_periods(&mut self, compiled: &Compiled, plan: &Plan) {
+        if self.given & plan.period_ends == 0 {
+            return;
+        }
         for period in &plan.periods {
             if self.given & period.both == period.both
                 && self.numbers[period.start] > self.numbers[period.end]

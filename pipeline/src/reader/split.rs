@@ -132,19 +132,21 @@ impl<'s, 'f> Items<'s, 'f> {
     }
 
     /// The bytes of an item as they came; empty for a column the record does not have.
+    #[inline]
     pub fn raw(&self, column: usize) -> &'f [u8] {
-        let at = match self.found.given.get(column) {
+        match self.found.given.get(column) {
             // The first columns are hardly ever blank.
-            Some(given) if given.column == column => column,
-            _ => match self.found.given.binary_search_by_key(&column, |given| given.column) {
-                Ok(at) => at,
-                Err(_) if self.found.quoted_blanks && column < self.len() => {
-                    return &self.bytes[self.place(column)];
-                }
-                Err(_) => return &[],
-            },
-        };
-        &self.bytes[self.found.given[at].start..self.found.given[at].end]
+            Some(given) if given.column == column => &self.bytes[given.start..given.end],
+            _ => self.raw_of_any(column),
+        }
+    }
+
+    fn raw_of_any(&self, column: usize) -> &'f [u8] {
+        match self.found.given.binary_search_by_key(&column, |given| given.column) {
+            Ok(at) => &self.bytes[self.found.given[at].start..self.found.given[at].end],
+            Err(_) if self.found.quoted_blanks && column < self.len() => &self.bytes[self.place(column)],
+            Err(_) => &[],
+        }
     }
 
     /// Everything from a column to the end of the record.

@@ -37,10 +37,16 @@ pub(super) fn items(bytes: &[u8], start: usize, found: &mut Found) -> Option<usi
         found.quoted_blanks |= blanks != 0;
         starts ^= blanks;
         ends ^= blanks << 2;
+        // Where the item before ended, and its column: only commas are between, unless blanks are quoted.
+        let (mut before, mut column) = (0, columns);
         while ends != 0 {
             let (at, end) = (starts.trailing_zeros(), ends.trailing_zeros());
             // Every end has a start before it.
-            let column = columns + (commas & below(at)).count_ones() as usize;
+            column += match blanks {
+                0 => (at - before) as usize,
+                _ => (commas & below(at) & !below(before)).count_ones() as usize,
+            };
+            before = end;
             starts &= starts.wrapping_sub(1);
             ends &= ends - 1;
             if quotes >> at & 1 == 1 {
