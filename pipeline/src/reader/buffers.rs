@@ -149,7 +149,7 @@ impl Texts {
     }
 
     /// Sets a row to a text value of a record; gives the number of its bytes.
-    #[inline]
+    #[inline(always)]
     pub fn set_value(&mut self, row: usize, record: &Row<'_>, value: &Value<'_>) -> usize {
         match value {
             // Sixteen bytes are copied, and those that count are kept: no call, no loop.

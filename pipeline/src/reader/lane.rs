@@ -85,7 +85,7 @@ impl Lane {
     pub fn read<'f>(&self, file: &[u8], start: usize, end: usize) -> Option<Value<'f>> {
         let (start, end) = plain::unquoted(file, start, end);
         let len = end - start;
-        if !(self.least..=self.most).contains(&len) {
+        if len < self.least || len > self.most {
             return None;
         }
         match self.form {

@@ -14,11 +14,16 @@ const fn repeated(byte: u8) -> u64 {
 /// The eight bytes from a place in a file, the first in the lowest bits; zeros behind the file's end.
 #[inline]
 pub(super) fn word(file: &[u8], at: usize) -> u64 {
-    let rest = file.get(at..).unwrap_or_default();
-    match rest.first_chunk() {
+    match file.get(at..at.saturating_add(8)).and_then(<[u8]>::first_chunk) {
         Some(bytes) => u64::from_le_bytes(*bytes),
-        None => rest.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
+        None => last_word(file, at),
     }
+}
+
+#[cold]
+fn last_word(file: &[u8], at: usize) -> u64 {
+    let rest = file.get(at..).unwrap_or_default();
+    rest.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b))
 }
 
 /// The lowest `len` bytes of a word, 1 to 8; zero digits behind them.
