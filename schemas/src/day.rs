@@ -39,7 +39,16 @@ fn wrong(text: &str, form: &'static str) -> CalendarError {
 
 impl Day {
     /// The day of a year, month 1..=12 and day of month, or `None` if there is no such day.
+    #[inline]
     pub fn from_civil(year: i32, month: i32, day: i32) -> Option<Day> {
+        if let Some(&[first, next]) = month_in_table(year, month) {
+            return (day >= 1 && day <= next - first).then_some(Day(first + day - 1));
+        }
+        Day::from_any_civil(year, month, day)
+    }
+
+    /// The same for years that are in no table too.
+    fn from_any_civil(year: i32, month: i32, day: i32) -> Option<Day> {
         if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
             return None;
         }
@@ -244,8 +253,32 @@ fn days_in_month(year: i32, month: i32) -> i32 {
     }
 }
 
+/// Nearly all days lie in these years.
+const TABLE_YEARS: std::ops::Range<i32> = 1900..2100;
+
+/// The first day of every month of these years, and of the one after them.
+static FIRST_DAYS: [i32; 12 * 200 + 1] = {
+    let mut days = [0; 12 * 200 + 1];
+    let mut at = 0;
+    while at < days.len() {
+        days[at] = days_from_civil(TABLE_YEARS.start + at as i32 / 12, at as i32 % 12 + 1, 1);
+        at += 1;
+    }
+    days
+};
+
+/// First day of a month and of the next, where they are in the table.
+#[inline]
+fn month_in_table(year: i32, month: i32) -> Option<&'static [i32; 2]> {
+    if !TABLE_YEARS.contains(&year) || !(1..=12).contains(&month) {
+        return None;
+    }
+    let at = ((year - TABLE_YEARS.start) * 12 + month - 1) as usize;
+    FIRST_DAYS.get(at..)?.first_chunk()
+}
+
 /// Days since 1970-01-01, by counting in years that begin in March so that the leap day comes last.
-fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+const fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
@@ -267,6 +300,18 @@ fn civil_from_days(days: i32) -> (i32, i32, i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_in_and_outside_the_table_are_counted_alike() {
+        for year in 1898..2103 {
+            for month in -1..=14 {
+                for day in -1..=33 {
+                    let counted = Day::from_any_civil(year, month, day);
+                    assert_eq!(Day::from_civil(year, month, day), counted, "{year} {month} {day}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_day_of_five_centuries_survives_the_round_trip() {

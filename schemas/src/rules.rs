@@ -116,20 +116,20 @@ impl CheckDigits {
 
     /// Whether a number satisfies one of the rules (domain 7, R11). Anything but digits fails.
     pub fn hold(self, number: &[u8]) -> bool {
-        let Some((&last, body)) = number.split_last() else { return false };
-        if !number.iter().all(u8::is_ascii_digit) {
-            return false;
+        /// Digits of twice a digit, added up.
+        const DOUBLED: [u64; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+        let Some((last, body)) = number.split_last() else { return false };
+        let value = |b: &u8| u64::from(b.wrapping_sub(b'0'));
+        let (mut digits, mut weighted, mut summed) = (value(last) < 10, 0, 0);
+        for (place, digit) in body.iter().rev().map(value).enumerate() {
+            digits &= digit < 10;
+            weighted += digit * (place as u64 + 2);
+            summed += if place % 2 == 0 { DOUBLED[digit as usize % 10] } else { digit };
         }
-        let value = |b: &u8| u64::from(b - b'0');
-        let weighted: u64 = body.iter().rev().zip(2..).map(|(b, weight)| value(b) * weight).sum();
         let by_eleven = (11 - weighted % 11) % 10;
-        let doubled = |(place, b): (usize, &u8)| {
-            let product = value(b) * if place % 2 == 0 { 2 } else { 1 };
-            product / 10 + product % 10
-        };
-        let summed: u64 = body.iter().rev().enumerate().map(doubled).sum();
         let by_ten = (10 - summed % 10) % 10;
-        (self.modulus_11 && value(&last) == by_eleven) || (self.modulus_10 && value(&last) == by_ten)
+        let fits = |rule, digit| rule && value(last) == digit;
+        digits && (fits(self.modulus_11, by_eleven) || fits(self.modulus_10, by_ten))
     }
 }
 

@@ -31,7 +31,8 @@ impl<'f> Row<'f> {
                 self.fault(compiled, Code::R01, None);
             }
         }
-        if let Some(missing) = plan.keys.iter().chain(&plan.needed).find(|column| **column >= count) {
+        let missing = || plan.keys.iter().chain(&plan.needed).find(|column| **column >= count);
+        if let Some(missing) = (count < plan.least_columns).then(missing).flatten() {
             self.fault(compiled, Code::R02, Some(*missing));
         }
         if unclosed && count > plan.newest() && !plan.repeats() {
@@ -60,7 +61,7 @@ impl<'f> Row<'f> {
             let raw = items.raw(count - 1);
             is_line_end_text(compiled, raw) && (raw.iter().any(is_control) || !may_be_item(count))
         };
-        if unclosed || count < 2 {
+        if unclosed || count < 2 || (compiled.line_end_texts.is_empty() && plan.fits(count)) {
             return count;
         }
         let one_too_many = !plan.fits(count) && plan.fits(count - 1);

@@ -3,6 +3,7 @@
 //! Promise: everything that can be looked up once per program instead of once per item is looked up
 //! here: column plans, code tables by bytes, times in which items exist, severities.
 
+use super::lane::Lane;
 use crate::writer::encode;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,18 +38,28 @@ pub(super) struct Plan {
     pub exchange_id: String,
     pub kind: RecordKind,
     pub columns: Vec<Column>,
+    /// How items of the columns are read whose form is plain; as many as `columns`.
+    pub lanes: Vec<Lane>,
     /// First column that repeats to the end of the row; the number of columns if none does.
     pub repeats_from: usize,
     /// Known numbers of columns, ascending.
     pub revisions: Vec<usize>,
     /// Columns that may not be blank: keys, and the type of the change.
     pub needed: Vec<usize>,
+    /// Columns a record must have to have all of `keys` and `needed`.
+    pub least_columns: usize,
+    /// The stacked items among `needed`.
+    pub needed_items: u128,
+    /// Some of `needed` are neither stacked items nor what every fact of the kind has.
+    pub needs_more: bool,
     /// Key columns in order, for rows too short to hold them.
     pub keys: Vec<usize>,
     pub movement_date: usize,
     /// Column of the movement or correction type.
     pub change_type: Option<usize>,
     pub periods: Vec<Period>,
+    /// The stacked items in which periods end.
+    pub period_ends: u128,
     pub eras: Vec<Era>,
     /// From each day on, in ascending order, the stacked items that do not exist.
     absent: Vec<(i32, u128)>,
@@ -105,8 +116,6 @@ pub(super) struct Column {
     pub eight_for_six: bool,
     pub check_digits: Option<CheckDigits>,
     pub reported: Reported,
-    /// A day of eight digits breaks no rule.
-    pub plain_day: bool,
     /// First and last day on which the item exists.
     pub exists: (i32, i32),
     pub role: Role,
@@ -141,9 +150,13 @@ impl Compiled {
         self.severities[code as usize]
     }
 
-    /// The plan for an exchange id, as an index into `plans`.
-    pub(super) fn plan_of(&self, exchange_id: &[u8]) -> Option<usize> {
-        self.plans.iter().position(|plan| plan.exchange_id.as_bytes() == exchange_id)
+    /// The plan for an exchange id, as an index into `plans`; `likely` is that of the record before.
+    pub(super) fn plan_of(&self, exchange_id: &[u8], likely: usize) -> Option<usize> {
+        let is = |plan: &Plan| plan.exchange_id.as_bytes() == exchange_id;
+        if is(&self.plans[likely]) {
+            return self.plans[..likely].iter().position(is).or(Some(likely));
+        }
+        self.plans.iter().position(is)
     }
 }
 
@@ -164,29 +177,49 @@ impl Plan {
             let (start, end) = (stacked_of(start).filter(is_day)?, stacked_of(end).filter(is_day)?);
             Some(Period { start, end, both: 1 << start | 1 << end, start_column, end_column })
         };
+        let periods: Vec<Period> = spec.rules.periods.iter().filter_map(period).collect();
         let keys: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| columns[*i].key).collect();
         let may_be_blank =
             |role: Role| matches!(role, Role::Stacked(_) | Role::Member | Role::MemberFrom | Role::Unkept);
         let must = |c: &Column| c.key || !may_be_blank(c.role);
         let eras = eras(&columns);
+        let needed: Vec<usize> = (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect();
+        let needed_item = |i: &usize| match columns[*i].role {
+            Role::Stacked(item) => 1 << item,
+            _ => 0,
+        };
         Plan {
+            least_columns: keys.iter().chain(&needed).max().map_or(0, |last| last + 1),
+            needed_items: needed.iter().map(needed_item).fold(0, |items, item| items | item),
+            needs_more: needed.iter().any(|i| match columns[*i].role {
+                Role::Unkept => true,
+                Role::InsuredNo => kind.table() != FactTable::Recipient,
+                Role::CorrectionDate => kind != RecordKind::RecipientCorrection,
+                _ => false,
+            }),
+            needed,
             exchange_id: layout.id.clone(),
             kind,
             repeats_from: layout.items.len() - layout.repeating().len(),
-            needed: (ENVELOPE_COLUMNS..columns.len()).filter(|i| must(&columns[*i])).collect(),
             keys,
             change_type: columns.iter().position(|column| column.role == Role::ChangeType),
             movement_date: layout.column("movement_date").unwrap_or(ENVELOPE_COLUMNS),
-            periods: spec.rules.periods.iter().filter_map(period).collect(),
+            period_ends: periods.iter().fold(0, |ends, period| ends | 1 << period.end),
+            periods,
             revisions: layout.revisions(),
             absent: absent(&eras),
             eras,
+            lanes: columns.iter().map(Lane::of).collect(),
             columns,
         }
     }
 
     /// The stacked items that do not exist on a day.
     pub fn absent_on(&self, day: i32) -> u128 {
+        // Nearly all days lie behind the last change.
+        if let Some((_, items)) = self.absent.last().filter(|(from, _)| *from <= day) {
+            return *items;
+        }
         let after = self.absent.partition_point(|(from, _)| *from <= day);
         self.absent[..after].last().map_or(0, |(_, items)| *items)
     }
@@ -204,7 +237,9 @@ impl Plan {
     /// Whether a record of a known revision has so many columns.
     pub fn fits(&self, columns: usize) -> bool {
         if !self.repeats() {
-            return self.revisions.binary_search(&columns).is_ok();
+            // Nearly all records are of the newest.
+            return columns == self.newest() && self.revisions.last() == Some(&columns)
+                || self.revisions.binary_search(&columns).is_ok();
         }
         let repeating = self.columns.len() - self.repeats_from;
         columns.checked_sub(self.repeats_from).is_some_and(|beyond| beyond % repeating == 0)
@@ -256,8 +291,6 @@ impl Column {
         let last = spec.rules.abolished.get(&item.name).map_or(i32::MAX, |month| month.last_day().0);
         let Day(first) = item.since.first_day();
         let check_digits = spec.rules.check_digits.get(&item.name).copied();
-        let numbered =
-            check_digits.is_some() || matches!(role, Role::InsurerNo | Role::InsuredNo | Role::Member);
         let like_blank = matches!(kind, Kind::Code | Kind::Date | Kind::Month | Kind::Identifier);
         Column {
             name: item.name.clone(),
@@ -275,7 +308,6 @@ impl Column {
             eight_for_six: EIGHT_FOR_SIX.contains(&item.name.as_str()),
             check_digits,
             reported: spec.rules.characters.get(&kind).copied().unwrap_or_default(),
-            plain_day: kind == Kind::Date && item.width >= 8 && !numbered,
             exists: (first, last),
             role,
         }

@@ -3,15 +3,16 @@
 //! Promise: a blank item of a record costs nothing here: numbers start as null zeros, and texts are
 //! padded when the next value or the end of the batch comes.
 
+use super::buffers::{MOST_BYTES, Members, Numbers, Texts};
 use super::compiled::{Compiled, Plan};
 use super::item::Value;
 use super::record::Row;
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array,
-    ListArray, RecordBatch, StringArray, StringBuilder,
+    ArrayRef, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array, RecordBatch,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, SchemaRef};
+use std::ops::Range;
 use std::sync::Arc;
 use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, MASK_BYTES};
 use tsumiage_schemas::{FactTable, Month};
@@ -25,16 +26,17 @@ pub(super) struct Facts {
     columns: [Option<Columns>; 5],
 }
 
-/// Bytes of text after which a batch is full, however few rows it has.
-const MOST_BYTES: usize = 8 << 20;
-
 /// Fewest bytes a record needs to hold its keys: no batch of a file can have more rows than that allows.
 const LEAST_RECORD: usize = 24;
 
-struct Columns {
+/// The rows of one table, not yet a batch.
+pub(super) struct Columns {
+    pub table: FactTable,
     rows: usize,
-    /// Bytes of the records in it, nearly.
+    /// Bytes of text of the records in it, nearly.
     bytes: usize,
+    /// `bytes` after every row.
+    bytes_by_row: Vec<usize>,
     insurer_no: Texts,
     insured_no: Texts,
     movement_date: Vec<i32>,
@@ -51,15 +53,6 @@ struct Columns {
     /// Of memberships.
     members: Option<Members>,
     has_insured_no: bool,
-}
-
-/// The lists of members and days.
-struct Members {
-    /// Members of every row so far, with a zero in front.
-    offsets: Vec<i32>,
-    numbers: StringBuilder,
-    days: Vec<i32>,
-    fields: [FieldRef; 2],
 }
 
 enum ItemColumn {
@@ -79,35 +72,84 @@ impl Facts {
         }
     }
 
-    /// Appends an accepted record; gives the batch that is full with it.
+    /// The same for a part of the file, of which so many rows are taken together.
+    pub fn apart(&self, rows: usize) -> Facts {
+        let (schemas, processing_month) = (self.schemas.clone(), self.processing_month);
+        Facts { columns: Default::default(), schemas, batch_rows: rows.max(1), processing_month }
+    }
+
+    /// Appends an accepted record; gives the rows of a batch that is full with it.
+    #[inline]
     pub fn push(
         &mut self,
         row: &Row<'_>,
         plan: &Plan,
         record_no: i64,
         byte_offset: usize,
-    ) -> Option<(FactTable, RecordBatch)> {
-        let table = plan.kind.table();
-        let schema = &self.schemas[table as usize];
-        let columns =
-            self.columns[table as usize].get_or_insert_with(|| Columns::new(schema, self.batch_rows));
+    ) -> Option<Columns> {
+        let (table, batch_rows) = (plan.kind.table(), self.batch_rows);
+        let columns = self.columns(table);
         columns.push(row, plan, record_no, byte_offset);
-        if columns.rows == self.batch_rows || columns.bytes > MOST_BYTES {
-            return self.take(table).map(|batch| (table, batch));
+        if columns.rows == batch_rows || columns.bytes > MOST_BYTES {
+            return self.take(table);
         }
         None
     }
 
+    fn columns(&mut self, table: FactTable) -> &mut Columns {
+        let schema = &self.schemas[table as usize];
+        let rows = self.batch_rows;
+        self.columns[table as usize].get_or_insert_with(|| Columns::new(table, schema, rows))
+    }
+
+    /// Appends rows that were read apart, their record numbers counted on from `record_no`; `full` gets the rows of
+    /// every batch that is full with them, as if they came one by one.
+    pub fn append<E>(
+        &mut self,
+        rows: &Columns,
+        record_no: i64,
+        full: &mut dyn FnMut(Columns) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut from = 0;
+        while from < rows.rows {
+            let batch_rows = self.batch_rows;
+            let columns = self.columns(rows.table);
+            let room = rows.rows.min(from + batch_rows - columns.rows);
+            let before = if from == 0 { 0 } else { rows.bytes_by_row[from - 1] };
+            let fits = |bytes: &usize| columns.bytes + (bytes - before) <= MOST_BYTES;
+            let to = room.min(from + rows.bytes_by_row[from..room].partition_point(fits) + 1);
+            columns.append(rows, from..to, record_no);
+            if columns.rows == batch_rows || columns.bytes > MOST_BYTES {
+                self.take(rows.table).map_or(Ok(()), &mut *full)?;
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
     /// The rest of a table; `None` if there is none.
-    pub fn take(&mut self, table: FactTable) -> Option<RecordBatch> {
-        let arrays = self.columns[table as usize].take()?.into_arrays(self.processing_month);
+    pub fn take(&mut self, table: FactTable) -> Option<Columns> {
+        let mut columns = self.columns[table as usize].take()?;
+        columns.pad();
+        Some(columns)
+    }
+
+    /// The rows as a batch.
+    pub fn batch(&self, columns: Columns) -> (FactTable, RecordBatch) {
+        let table = columns.table;
         let schema = self.schemas[table as usize].clone();
-        Some(RecordBatch::try_new(schema, arrays).expect("columns are made by this very schema"))
+        let arrays = columns.into_arrays(self.processing_month);
+        (table, RecordBatch::try_new(schema, arrays).expect("columns are made by this very schema"))
     }
 }
 
 impl Columns {
-    fn new(schema: &SchemaRef, rows: usize) -> Columns {
+    /// Number of the record the last row came from.
+    pub fn last_record(&self) -> i64 {
+        self.record_no.last().copied().unwrap_or_default()
+    }
+
+    fn new(table: FactTable, schema: &SchemaRef, rows: usize) -> Columns {
         let item = |field: &Arc<arrow::datatypes::Field>| match field.data_type() {
             DataType::Date32 => ItemColumn::Day(Numbers::new(rows)),
             DataType::Int32 => ItemColumn::Integer(Numbers::new(rows)),
@@ -117,8 +159,10 @@ impl Columns {
         let lists = fields.iter().position(|field| matches!(field.data_type(), DataType::List(_)));
         let (fields, lists) = fields.split_at(lists.unwrap_or(fields.len()));
         Columns {
+            table,
             rows: 0,
             bytes: 0,
+            bytes_by_row: Vec::with_capacity(rows),
             insurer_no: Texts::new(rows),
             insured_no: Texts::new(rows),
             movement_date: Vec::with_capacity(rows),
@@ -146,8 +190,7 @@ impl Columns {
         ];
         for (column, value) in texts {
             if let Some(value) = value {
-                self.bytes += row.bytes(value).len();
-                column.set(at, row.bytes(value));
+                self.bytes += column.set_value(at, row, value);
             }
         }
         self.movement_date.push(row.movement_date.unwrap_or_default());
@@ -169,10 +212,7 @@ impl Columns {
                 (ItemColumn::Day(numbers) | ItemColumn::Integer(numbers), Value::Number(n)) => {
                     numbers.set(at, *n)
                 }
-                (ItemColumn::Text(texts), value) => {
-                    self.bytes += row.bytes(value).len();
-                    texts.set(at, row.bytes(value));
-                }
+                (ItemColumn::Text(texts), value) => self.bytes += texts.set_value(at, row, value),
                 _ => {} // a column and its item's values have one kind
             }
         }
@@ -181,6 +221,57 @@ impl Columns {
             members.push(row);
         }
         self.rows += 1;
+        self.bytes_by_row.push(self.bytes);
+    }
+
+    /// Appends rows of others that are padded.
+    fn append(&mut self, other: &Columns, rows: Range<usize>, record_no: i64) {
+        let at = self.rows;
+        let texts = [
+            (&mut self.insurer_no, &other.insurer_no),
+            (&mut self.insured_no, &other.insured_no),
+            (&mut self.change_type, &other.change_type),
+            (&mut self.extra_items, &other.extra_items),
+        ];
+        texts.into_iter().for_each(|(column, other)| column.append(at, other, &rows));
+        self.movement_date.extend_from_slice(&other.movement_date[rows.clone()]);
+        self.is_correction.extend_from_slice(&other.is_correction[rows.clone()]);
+        self.correction_date.append(at, &other.correction_date, &rows);
+        self.record_no.extend(other.record_no[rows.clone()].iter().map(|no| no + record_no));
+        self.byte_offset.extend_from_slice(&other.byte_offset[rows.clone()]);
+        self.warned.extend_from_slice(&other.warned[rows.clone()]);
+        let mask = MASK_BYTES as usize;
+        self.given.extend_from_slice(&other.given[mask * rows.start..mask * rows.end]);
+        self.cleared.extend_from_slice(&other.cleared[mask * rows.start..mask * rows.end]);
+        for (item, other) in self.items.iter_mut().zip(&other.items) {
+            match (item, other) {
+                (ItemColumn::Day(numbers), ItemColumn::Day(other))
+                | (ItemColumn::Integer(numbers), ItemColumn::Integer(other)) => {
+                    numbers.append(at, other, &rows)
+                }
+                (ItemColumn::Text(texts), ItemColumn::Text(other)) => texts.append(at, other, &rows),
+                _ => {} // both are made by one schema
+            }
+        }
+        if let (Some(members), Some(other)) = (&mut self.members, &other.members) {
+            members.append(other, &rows);
+        }
+        let before = if rows.start == 0 { 0 } else { other.bytes_by_row[rows.start - 1] };
+        let base = self.bytes;
+        self.bytes_by_row.extend(other.bytes_by_row[rows.clone()].iter().map(|bytes| base + bytes - before));
+        self.bytes = self.bytes_by_row.last().copied().unwrap_or_default();
+        self.rows += rows.len();
+    }
+
+    /// Pads all texts to the last row.
+    fn pad(&mut self) {
+        let rows = self.rows;
+        let items = self.items.iter_mut().filter_map(|item| match item {
+            ItemColumn::Text(texts) => Some(texts),
+            _ => None,
+        });
+        let own = [&mut self.insurer_no, &mut self.insured_no, &mut self.change_type, &mut self.extra_items];
+        items.chain(own).for_each(|texts| texts.begin(rows));
     }
 
     /// The arrays in the order of `tables::fact_schema`.
@@ -213,123 +304,6 @@ impl Columns {
     }
 }
 
-impl Members {
-    fn new(lists: &[FieldRef]) -> Option<Members> {
-        let each = |list: &FieldRef| match list.data_type() {
-            DataType::List(each) => Some(Arc::clone(each)),
-            _ => None,
-        };
-        let [numbers, days] = lists else { return None };
-        let fields = [each(numbers)?, each(days)?];
-        Some(Members { offsets: vec![0], numbers: StringBuilder::new(), days: Vec::new(), fields })
-    }
-
-    fn push(&mut self, row: &Row<'_>) {
-        for (member, day) in &row.members {
-            self.numbers.append_value(String::from_utf8_lossy(row.bytes(member)));
-            self.days.push(*day);
-        }
-        self.offsets.push(self.days.len() as i32); // far below: a batch has at most some million rows
-    }
-
-    fn into_arrays(mut self) -> [ArrayRef; 2] {
-        let offsets = OffsetBuffer::new(self.offsets.into());
-        let [number, day] = self.fields;
-        let (numbers, days) = (Arc::new(self.numbers.finish()), Arc::new(Date32Array::from(self.days)));
-        [
-            Arc::new(ListArray::new(number, offsets.clone(), numbers, None)),
-            Arc::new(ListArray::new(day, offsets, days, None)),
-        ]
-    }
-}
-
 fn mask(bytes: Vec<u8>) -> ArrayRef {
     Arc::new(FixedSizeBinaryArray::new(MASK_BYTES, Buffer::from_vec(bytes), None))
-}
-
-/// Which rows have a value, one bit each.
-struct Present(Vec<u8>);
-
-impl Present {
-    fn set(&mut self, row: usize) {
-        self.0[row / 8] |= 1 << (row % 8);
-    }
-
-    fn into_nulls(self, rows: usize) -> NullBuffer {
-        NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(self.0), 0, rows))
-    }
-}
-
-struct Numbers {
-    values: Vec<i32>,
-    present: Present,
-}
-
-impl Numbers {
-    fn new(rows: usize) -> Numbers {
-        Numbers { values: vec![0; rows], present: Present(vec![0; rows.div_ceil(8)]) }
-    }
-
-    fn set(&mut self, row: usize, value: i32) {
-        self.values[row] = value;
-        self.present.set(row);
-    }
-
-    fn into_days(mut self, rows: usize) -> ArrayRef {
-        self.values.truncate(rows);
-        Arc::new(Date32Array::new(self.values.into(), Some(self.present.into_nulls(rows))))
-    }
-
-    fn into_integers(mut self, rows: usize) -> ArrayRef {
-        self.values.truncate(rows);
-        Arc::new(Int32Array::new(self.values.into(), Some(self.present.into_nulls(rows))))
-    }
-}
-
-struct Texts {
-    /// End of every row so far, with a zero in front.
-    offsets: Vec<i32>,
-    bytes: Vec<u8>,
-    present: Present,
-}
-
-impl Texts {
-    fn new(rows: usize) -> Texts {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Texts { offsets, bytes: Vec::new(), present: Present(vec![0; rows.div_ceil(8)]) }
-    }
-
-    fn end(&self) -> i32 {
-        self.bytes.len() as i32 // `set` keeps it in range
-    }
-
-    /// Sets a row after all rows set so far. What would make the column greater than 2 GiB is left
-    /// out: no layout has items that wide, and the archive has the bytes.
-    fn set(&mut self, row: usize, value: &[u8]) {
-        self.offsets.resize(row + 1, self.end());
-        if i32::try_from(self.bytes.len() + value.len()).is_ok() {
-            self.bytes.extend_from_slice(value);
-        }
-        self.offsets.push(self.end());
-        self.present.set(row);
-    }
-
-    fn pad(&mut self, rows: usize) -> OffsetBuffer<i32> {
-        self.offsets.resize(rows + 1, self.end());
-        OffsetBuffer::new(std::mem::take(&mut self.offsets).into())
-    }
-
-    fn into_strings(mut self, rows: usize, nullable: bool) -> ArrayRef {
-        let offsets = self.pad(rows);
-        let nulls = nullable.then(|| self.present.into_nulls(rows));
-        // Only ASCII and decoded text is put in.
-        Arc::new(StringArray::new(offsets, Buffer::from_vec(self.bytes), nulls))
-    }
-
-    fn into_binary(mut self, rows: usize) -> ArrayRef {
-        let offsets = self.pad(rows);
-        let nulls = self.present.into_nulls(rows);
-        Arc::new(BinaryArray::new(offsets, Buffer::from_vec(self.bytes), Some(nulls)))
-    }
 }

@@ -51,6 +51,8 @@ pub(super) enum Value<'f> {
     Number(i32),
     /// ASCII bytes of the file.
     Ascii(&'f [u8]),
+    /// So many ASCII bytes, zeros behind them.
+    Short([u8; 16], u8),
     /// Text in [`Scratch::text`].
     Decoded(Range<usize>),
 }

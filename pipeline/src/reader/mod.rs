@@ -4,32 +4,40 @@
 //! `Err` is the sink's; what is reported and emitted depends on the bytes, the spec and the options
 //! alone.
 
+mod buffers;
+mod by_bytes;
 mod columns;
 mod compiled;
 mod envelope;
 mod facts;
+pub mod inside;
 mod item;
 mod kind_of_file;
+mod lane;
+mod masks;
+mod parts;
 mod plain;
+mod reading;
 mod record;
 mod records;
 mod report;
 mod split;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use compiled::Compiled;
 pub use records::{MOST_ITEMS, MOST_RECORD_BYTES, Records};
 
 use arrow::array::RecordBatch;
 use facts::Facts;
-use item::{content, printable};
+use item::content;
 use kind_of_file::kind_of_file;
-use record::{ExtraColumn, Row};
+use reading::{Reading, report_line_end, report_too_long};
 use report::Report;
-use split::{Items, LineEnd, Record, Splitter, whole};
+use split::{Splitter, whole};
 use tsumiage_schemas::finding::{Code, Finding};
-use tsumiage_schemas::{Day, FactTable, Month, RecordKind};
+use tsumiage_schemas::{Day, FactTable, Month};
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +86,44 @@ pub struct FileReport {
     pub first_movement: Option<Day>,
 }
 
+/// Bytes from which on a file is worth being read by several threads.
+const LARGE_FILE: usize = 32 << 20;
+
 /// Reads one whole file. `sink` gets batches in `tables::fact_schema` (`file_seq` 0, processing month
 /// of the control record) of the accepted records of each table in file order, each of exactly
 /// `batch_rows` rows but the last of its table and those with some MiB of text. Where the report says `file_rejected`, what the sink got must be thrown away.
+/// A large file is read by as many threads as rayon has here; what comes of it is the same.
 ///
 /// # Errors
 /// The sink's, at once.
 pub fn read<E>(
+    bytes: &[u8],
+    compiled: &Compiled,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(FactTable, RecordBatch) -> Result<(), E>,
+) -> Result<FileReport, E> {
+    let threads = if bytes.len() < LARGE_FILE { 1 } else { rayon::current_num_threads() };
+    read_on(threads, bytes, compiled, options, sink)
+}
+
+/// [`read`] by so many threads, however large the file is.
+///
+/// # Errors
+/// The sink's, at once.
+pub fn read_on<E>(
+    threads: usize,
+    bytes: &[u8],
+    compiled: &Compiled,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(FactTable, RecordBatch) -> Result<(), E>,
+) -> Result<FileReport, E> {
+    let cut = (threads > 1).then_some(parts::Cut { bytes: parts::PART, rows: parts::ROWS, ahead: threads });
+    read_cut(cut, bytes, compiled, options, sink)
+}
+
+/// [`read`], where the file is cut so, or in one pass.
+fn read_cut<E>(
+    cut: Option<parts::Cut>,
     bytes: &[u8],
     compiled: &Compiled,
     options: &ReadOptions,
@@ -99,24 +138,18 @@ pub fn read<E>(
             Some(_) => report_too_long(&mut report, 1, 0),
             None => report.file(Code::F01, None, 0, None, kind_of_file(bytes)),
         }
-        return Ok(Reading::new(compiled, options, 0, Control::default(), report).finish());
+        return Ok(Reading::new(compiled, None, Control::default(), report).finish());
     };
     report_line_end(&mut report, &first, splitter.items(), 1);
     let control = envelope::read_control(compiled, splitter.items(), first.unclosed, options, &mut report);
-    let mut reading = Reading::new(compiled, options, body.len(), control, report);
-    while let Some(record) = splitter.advance() {
-        if record.too_long {
-            report_too_long(&mut reading.report, reading.position + 1, splitter.items().offset(0));
-            return Ok(reading.finish());
-        }
-        if let Some((table, batch)) = reading.record(&record, splitter.items()) {
-            sink(table, batch)?;
-        }
+    let facts = |month| Facts::new(compiled, options.batch_rows, body.len(), month);
+    let facts = control.processing_month.map(facts);
+    let mut reading = Reading::new(compiled, facts, control, report);
+    if let Some(cut) = cut {
+        splitter = parts::read(cut, &mut reading, splitter, sink)?;
     }
-    reading.check_whole(body.len());
-    for (table, batch) in reading.last_batches() {
-        sink(table, batch)?;
-    }
+    while reading.advance(&mut splitter, sink)? {}
+    reading.end(body.len(), sink)?;
     Ok(reading.finish())
 }
 
@@ -129,173 +162,5 @@ pub fn control_of(bytes: &[u8], compiled: &Compiled, options: &ReadOptions) -> C
             envelope::read_control(compiled, splitter.items(), first.unclosed, options, &mut report)
         }
         None => Control::default(),
-    }
-}
-
-/// F01: what follows is not read, to protect the machine.
-fn report_too_long(report: &mut Report<'_>, position: i64, offset: usize) {
-    report.file(Code::F01, Some(position), offset, None, format!("long_line:{position}"));
-}
-
-fn report_line_end(report: &mut Report<'_>, record: &Record, items: Items<'_, '_>, position: i64) {
-    match record.line_end {
-        LineEnd::CrLf => {}
-        LineEnd::Lf => report.form("lf_alone", Some(position), items.offset(0)),
-        LineEnd::None => report.form("no_line_end_at_end", Some(position), items.offset(0)),
-    }
-}
-
-/// A file after its control record.
-struct Reading<'c, 'f> {
-    compiled: &'c Compiled,
-    control: Control,
-    report: Report<'c>,
-    row: Row<'f>,
-    facts: Option<Facts>,
-    /// Position of the record last read; the control record is 1.
-    position: i64,
-    records: i64,
-    accepted: i64,
-    warned: i64,
-    first_movement: Option<i32>,
-    in_sequence: bool,
-    ended: bool,
-    misplaced_end: bool,
-}
-
-impl<'c, 'f> Reading<'c, 'f> {
-    fn new(
-        compiled: &'c Compiled,
-        options: &ReadOptions,
-        bytes: usize,
-        control: Control,
-        report: Report<'c>,
-    ) -> Reading<'c, 'f> {
-        let facts =
-            control.processing_month.map(|month| Facts::new(compiled, options.batch_rows, bytes, month));
-        Reading {
-            compiled,
-            control,
-            row: Row::new(),
-            facts,
-            position: 1,
-            records: 0,
-            accepted: 0,
-            warned: 0,
-            first_movement: None,
-            in_sequence: !report.has(Code::F05),
-            ended: false,
-            misplaced_end: false,
-            report,
-        }
-    }
-
-    /// Reads the record after the last one; gives a batch when one is full.
-    fn record(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<(FactTable, RecordBatch)> {
-        self.position += 1;
-        report_line_end(&mut self.report, record, items, self.position);
-        if !matches!(items.raw(0), b"3" | b"\"3\"") {
-            return self.data(record, items);
-        }
-        if record.last {
-            self.ended = true;
-            let carried =
-                envelope::read_end(self.compiled, items, record.unclosed, self.position, &mut self.report);
-            self.check_sequence(carried, items);
-        } else if !self.misplaced_end {
-            self.misplaced_end = true;
-            self.report.file(
-                Code::F04,
-                Some(self.position),
-                items.offset(0),
-                None,
-                "end_record_not_last".to_owned(),
-            );
-        }
-        None
-    }
-
-    fn data(&mut self, record: &Record, items: Items<'_, 'f>) -> Option<(FactTable, RecordBatch)> {
-        self.records += 1;
-        if self.records == 1 && !self.report.has(Code::F06) {
-            self.check_first_id(items);
-        }
-        self.row.read(self.compiled, items, record.unclosed);
-        self.check_sequence(self.row.number, items);
-        if let Some(extra) = self.row.extra_column {
-            let form = match extra {
-                ExtraColumn::Empty => "extra_empty_column",
-                ExtraColumn::LineEndText => "line_end_text_column",
-            };
-            self.report.form(form, Some(self.position), items.offset(items.len() - 1));
-        }
-        if !self.row.faults.is_empty() {
-            self.report.row(&self.row, self.position, items);
-        }
-        if !self.row.accepted(self.compiled) {
-            return None;
-        }
-        self.accepted += 1;
-        self.warned += i64::from(self.row.warned());
-        let plan = &self.compiled.plans[self.row.plan?];
-        if plan.kind == RecordKind::RecipientMovement {
-            self.first_movement = self.first_movement.into_iter().chain(self.row.movement_date).min();
-        }
-        if self.report.file_rejected {
-            return None;
-        }
-        self.facts.as_mut()?.push(&self.row, plan, self.position, items.offset(0))
-    }
-
-    /// F05: the first record whose number is not its position. What is not a number is reported as such.
-    fn check_sequence(&mut self, carried: Option<i64>, items: Items<'_, 'f>) {
-        let Some(carried) = carried.filter(|n| self.in_sequence && *n != self.position) else { return };
-        self.in_sequence = false;
-        let detail = format!("{carried} ≠ {}", self.position);
-        self.report.file(Code::F05, Some(self.position), items.offset(1), None, detail);
-    }
-
-    /// F06: the data type is the start of the first data record's exchange id.
-    fn check_first_id(&mut self, items: Items<'_, 'f>) {
-        let Some(data_type) = self.control.data_type.as_ref().filter(|_| items.len() > 2) else { return };
-        let id = content(items.raw(2));
-        if id.get(..3) != Some(data_type.as_bytes()) {
-            let id = if id.is_empty() { "\"\"".to_owned() } else { printable(&id) };
-            let detail = format!("{} ≠ {id}", printable(data_type.as_bytes()));
-            self.report.file(Code::F06, Some(self.position), items.offset(2), None, detail);
-        }
-    }
-
-    /// F03 and F04, when everything is read.
-    fn check_whole(&mut self, end: usize) {
-        if !self.ended && !self.misplaced_end {
-            self.report.file(Code::F04, Some(self.position), end, None, "missing_end_record".to_owned());
-        }
-        if let Some(promised) = self.control.record_count.filter(|count| *count != self.records) {
-            let detail = format!("{promised} ≠ {}", self.records);
-            self.report.file(Code::F03, Some(1), 0, None, detail);
-        }
-    }
-
-    fn last_batches(&mut self) -> Vec<(FactTable, RecordBatch)> {
-        let Some(mut facts) = self.facts.take().filter(|_| !self.report.file_rejected) else {
-            return Vec::new();
-        };
-        FactTable::ALL.into_iter().filter_map(|table| Some((table, facts.take(table)?))).collect()
-    }
-
-    fn finish(self) -> FileReport {
-        let file_rejected = self.report.file_rejected;
-        let accepted = if file_rejected { 0 } else { self.accepted };
-        FileReport {
-            control: self.control,
-            records: self.records,
-            accepted,
-            rejected: self.records - accepted,
-            warned: if file_rejected { 0 } else { self.warned },
-            file_rejected,
-            first_movement: self.first_movement.filter(|_| !file_rejected).map(Day),
-            findings: self.report.into_findings(),
-        }
     }
 }

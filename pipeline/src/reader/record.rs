@@ -4,7 +4,7 @@
 
 use super::compiled::{Column, Compiled, ENVELOPE_COLUMNS, Plan, Role};
 use super::item::{Checked, Scratch, State, Value, check, is_blank, number, unquote};
-use super::plain::{self, unquoted};
+use super::plain;
 use super::split::Items;
 use tsumiage_schemas::Day;
 use tsumiage_schemas::finding::{Code, Severity};
@@ -58,6 +58,8 @@ pub(super) struct Row<'f> {
     /// Values of dates and integers by stacked item; valid where `given` is set.
     numbers: [i32; MOST_STACKED],
     scratch: Scratch,
+    /// Plan of a record before this one.
+    last_plan: usize,
 }
 
 impl<'f> Row<'f> {
@@ -80,6 +82,7 @@ impl<'f> Row<'f> {
             faults: Vec::new(),
             numbers: [0; MOST_STACKED],
             scratch: Scratch::default(),
+            last_plan: 0,
         }
     }
 
@@ -128,6 +131,7 @@ impl<'f> Row<'f> {
         match value {
             Value::Number(_) => &[],
             Value::Ascii(bytes) => bytes,
+            Value::Short(bytes, len) => &bytes[..usize::from(*len)],
             Value::Decoded(range) => &self.scratch.text.as_bytes()[range.clone()],
         }
     }
@@ -162,11 +166,14 @@ impl<'f> Row<'f> {
     /// Record type, record number and exchange id.
     fn read_envelope(&mut self, compiled: &Compiled, items: Items<'_, 'f>) {
         let mut buffer = Vec::new(); // allocates only for items with doubled quotes
-        let mut plain = |column: usize| unquote(items.raw(column), &mut buffer).unwrap_or(b"\"");
-        let (record_type, record_no, id) = (plain(0), plain(1), plain(2));
-        self.number = number(record_no);
-        self.plan = compiled.plan_of(id);
-        if record_type != b"2" {
+        let mut unquoted = |column: usize| unquote(items.raw(column), &mut buffer).unwrap_or(b"\"");
+        let (record_type, record_no, id) = (unquoted(0), unquoted(1), unquoted(2));
+        self.number = plain::number(plain::word(record_no, 0), record_no.len())
+            .map(i64::from)
+            .or_else(|| number(record_no));
+        self.plan = compiled.plan_of(id, self.last_plan);
+        self.last_plan = self.plan.unwrap_or(self.last_plan);
+        if record_type != [b'2'] {
             self.fault(compiled, Code::R04, Some(0));
         }
         if self.number.is_none() {
@@ -183,22 +190,33 @@ impl<'f> Row<'f> {
         unclosed: bool,
     ) {
         let open_item = if unclosed { items.len() - 1 } else { usize::MAX };
-        for (at, raw) in items.given().filter(|(at, _)| (ENVELOPE_COLUMNS..columns).contains(at)) {
-            if raw == b"\"\"" {
+        let file = items.file();
+        let first = items.given().iter().take_while(|given| given.column < ENVELOPE_COLUMNS).count();
+        for given in &items.given()[first..] {
+            let at = given.column;
+            if at >= columns {
+                break;
+            }
+            if let Some(lane) = plan.lanes.get(at).filter(|_| at != open_item)
+                && let Some(value) = lane.read(file, given.start, given.end)
+            {
+                match lane.stacked {
+                    Some((item, bit)) => {
+                        if let Value::Number(number) = value {
+                            self.numbers[item] = number;
+                        }
+                        self.given |= bit;
+                        self.values.push((item, value));
+                    }
+                    None => self.keep_value(compiled, lane.role, at, value),
+                }
                 continue;
             }
             let Some(column) = plan.column(at) else { break };
             let item = &plan.columns[column];
-            if item.plain_day
-                && at != open_item
-                && let Some(day) = plain::day(unquoted(raw))
-            {
-                self.keep_number(compiled, item.role, at, day);
-                continue;
-            }
-            let checked = check(item, raw, at == open_item, &mut self.scratch);
+            let checked = check(item, &file[given.start..given.end], at == open_item, &mut self.scratch);
             self.judge(compiled, at, &checked);
-            self.keep(compiled, item, at, checked.state);
+            self.keep(compiled, item.role, at, checked.state);
         }
     }
 
@@ -226,7 +244,10 @@ impl<'f> Row<'f> {
     /// says, and whatever else is wrong with it.
     fn check_change_type(&mut self, plan: &Plan) {
         let known = plan.kind.change_types();
-        let is_known = |value: &Value<'f>| known.iter().any(|code| code.as_bytes() == self.bytes(value));
+        let is_known = |value: &Value<'f>| {
+            let bytes = self.bytes(value);
+            known.iter().any(|code| code.len() == bytes.len() && code.bytes().eq(bytes.iter().copied()))
+        };
         if self.change_type.as_ref().is_some_and(|value| !is_known(value)) {
             self.change_type = None;
             if !plan.change_type.is_some_and(|column| self.is_faulty(column)) {
@@ -253,6 +274,9 @@ impl<'f> Row<'f> {
 
     /// R02: a key, or the movement type, is blank. Nothing can be stacked without it.
     fn check_needed(&mut self, compiled: &Compiled, plan: &Plan, items: Items<'_, 'f>) {
+        if self.is_whole(plan) && self.given & plan.needed_items == plan.needed_items && !plan.needs_more {
+            return;
+        }
         for &column in plan.needed.iter().take_while(|column| **column < items.len()) {
             let missing = match plan.columns[column].role {
                 Role::MovementDate => self.movement_date.is_none(),
@@ -306,21 +330,23 @@ impl<'f> Row<'f> {
         }
     }
 
-    fn keep(&mut self, compiled: &Compiled, item: &Column, at: usize, state: State<'f>) {
-        let value = match state {
-            State::Blank => return,
+    fn keep(&mut self, compiled: &Compiled, role: Role, at: usize, state: State<'f>) {
+        match state {
+            State::Blank => {}
             State::Cleared => {
-                if let Role::Stacked(at) = item.role {
+                if let Role::Stacked(at) = role {
                     self.cleared |= 1 << at;
                 }
-                return;
             }
-            State::Value(value) => value,
-        };
-        if let Value::Number(number) = value {
-            return self.keep_number(compiled, item.role, at, number);
+            State::Value(value) => self.keep_value(compiled, role, at, value),
         }
-        match item.role {
+    }
+
+    fn keep_value(&mut self, compiled: &Compiled, role: Role, at: usize, value: Value<'f>) {
+        if let Value::Number(number) = value {
+            return self.keep_number(compiled, role, at, number);
+        }
+        match role {
             Role::ChangeType => self.change_type = Some(value),
             Role::InsurerNo => self.insurer_no = Some(value),
             Role::InsuredNo => self.insured_no = Some(value),
@@ -369,6 +395,9 @@ impl<'f> Row<'f> {
 
     /// R10: start after end, both given in this record.
     fn check_periods(&mut self, compiled: &Compiled, plan: &Plan) {
+        if self.given & plan.period_ends == 0 {
+            return;
+        }
         for period in &plan.periods {
             if self.given & period.both == period.both
                 && self.numbers[period.start] > self.numbers[period.end]

@@ -135,6 +135,36 @@ impl<'c> Report<'c> {
         }
     }
 
+    /// Whether what was said of a part would have been said so by this report.
+    pub fn can_take(&self, part: &Report<'_>) -> bool {
+        !part.file_rejected && self.findings.len() + part.findings.len() < MOST_ERRORS
+    }
+
+    /// Takes over what was said of a part behind so many records.
+    pub fn take(&mut self, part: Report<'_>, before: i64) {
+        let mut slots = vec![None; part.findings.len()];
+        for (slot, at) in part.slots.iter().enumerate().filter(|(_, at)| **at > 0) {
+            slots[*at as usize - 1] = Some(slot);
+        }
+        let mut forms = vec![None; part.findings.len()];
+        part.forms.iter().for_each(|(form, at)| forms[*at] = Some(*form));
+        for (mut finding, (slot, form)) in part.findings.into_iter().zip(slots.into_iter().zip(forms)) {
+            let known = match (slot, form) {
+                (Some(slot), _) => (self.slots[slot] as usize).checked_sub(1),
+                (_, Some(form)) => self.forms.iter().find(|(known, _)| *known == form).map(|(_, at)| *at),
+                _ => None,
+            };
+            if let Some(at) = known {
+                self.findings[at].count += finding.count;
+                continue;
+            }
+            finding.record_no = finding.record_no.map(|no| no + before);
+            form.into_iter().for_each(|form| self.forms.push((form, self.findings.len())));
+            self.findings.push(finding);
+            slot.into_iter().for_each(|slot| self.slots[slot] = self.findings.len() as u32);
+        }
+    }
+
     /// All findings, by record, code and item; those about the file as a whole first.
     pub fn into_findings(mut self) -> Vec<Finding> {
         self.findings.sort_by(|a, b| (a.record_no, a.code, &a.item).cmp(&(b.record_no, b.code, &b.item)));

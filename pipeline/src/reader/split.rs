@@ -3,7 +3,12 @@
 //!
 //! Promise: every byte of the input belongs to exactly one record or line end; nothing is copied,
 //! nothing is allocated per record, and no byte is looked at that is more than [`MAX_RECORD`] and a
-//! few behind the start of its record.
+//! few behind the start of its record. `walk` finds the items of nearly all records by masks; what it leaves,
+//! `by_bytes` finds.
+
+use super::by_bytes::{self, item_end};
+use super::walk;
+use std::ops::Range;
 
 /// More items than any layout has; the rest of a longer record is one item.
 pub const MAX_ITEMS: usize = 1024;
@@ -33,12 +38,37 @@ pub(super) struct Record {
     pub last: bool,
 }
 
-/// An item with at least one byte.
-#[derive(Clone, Copy)]
+/// An item that says something: neither empty nor only two quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Given {
     pub column: usize,
-    start: usize,
-    end: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// What was found of a record's items.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// In order of their columns.
+    pub given: Vec<Given>,
+    /// Number of columns, at least 1.
+    pub columns: usize,
+    /// Some items are two quotes and nothing between: they are not in `given`, but have bytes.
+    pub quoted_blanks: bool,
+    /// A quote was opened and never closed.
+    pub unclosed: bool,
+}
+
+impl Found {
+    /// Takes in an item that has a byte.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8], item: Given) {
+        if bytes[item.start..item.end] == *b"\"\"" {
+            self.quoted_blanks = true;
+        } else {
+            self.given.push(item);
+        }
+    }
 }
 
 /// The raw items of one record, quotes included.
@@ -47,8 +77,7 @@ pub(super) struct Items<'s, 'f> {
     bytes: &'f [u8],
     start: usize,
     end: usize,
-    columns: usize,
-    given: &'s [Given],
+    found: &'s Found,
 }
 
 /// The file without end-of-file marks (0x1A) and empty lines at its end. `told` gets each form that was
@@ -78,36 +107,46 @@ pub(super) fn whole<'f>(bytes: &'f [u8], told: &mut dyn FnMut(&'static str, usiz
 impl<'s, 'f> Items<'s, 'f> {
     /// Number of columns, at least 1.
     pub fn len(&self) -> usize {
-        self.columns
+        self.found.columns
     }
 
-    /// The items that have a byte, in order of their columns: few of many.
-    pub fn given(&self) -> impl Iterator<Item = (usize, &'f [u8])> + use<'s, 'f> {
-        let bytes = self.bytes;
-        self.given.iter().map(move |given| (given.column, &bytes[given.start..given.end]))
+    /// All bytes of the file.
+    pub fn file(&self) -> &'f [u8] {
+        self.bytes
+    }
+
+    /// The items that say something, in order of their columns: few of many.
+    pub fn given(&self) -> &'s [Given] {
+        &self.found.given
     }
 
     /// Offset of an item in the file. The first column the record does not have would begin behind its
     /// end; of any other column it does not have, the record's end.
     pub fn offset(&self, column: usize) -> usize {
         match column {
-            _ if column < self.columns => offset(self.given, self.start, column),
-            _ if column == self.columns => self.end + 1,
+            0 => self.start,
+            _ if column < self.len() => self.place(column).start,
+            _ if column == self.len() => self.end + 1,
             _ => self.end,
         }
     }
 
     /// The bytes of an item as they came; empty for a column the record does not have.
+    #[inline]
     pub fn raw(&self, column: usize) -> &'f [u8] {
-        let at = match self.given.get(column) {
+        match self.found.given.get(column) {
             // The first columns are hardly ever blank.
-            Some(given) if given.column == column => column,
-            _ => match self.given.binary_search_by_key(&column, |given| given.column) {
-                Ok(at) => at,
-                Err(_) => return &[],
-            },
-        };
-        &self.bytes[self.given[at].start..self.given[at].end]
+            Some(given) if given.column == column => &self.bytes[given.start..given.end],
+            _ => self.raw_of_any(column),
+        }
+    }
+
+    fn raw_of_any(&self, column: usize) -> &'f [u8] {
+        match self.found.given.binary_search_by_key(&column, |given| given.column) {
+            Ok(at) => &self.bytes[self.found.given[at].start..self.found.given[at].end],
+            Err(_) if self.found.quoted_blanks && column < self.len() => &self.bytes[self.place(column)],
+            Err(_) => &[],
+        }
     }
 
     /// Everything from a column to the end of the record.
@@ -117,12 +156,12 @@ impl<'s, 'f> Items<'s, 'f> {
 
     /// Everything from a column to before another, without the comma between.
     pub fn part(&self, column: usize, end: usize) -> &'f [u8] {
-        let to = if end < self.columns { self.offset(end).saturating_sub(1) } else { self.end };
+        let to = if end < self.len() { self.offset(end).saturating_sub(1) } else { self.end };
         self.bytes.get(self.offset(column)..to).unwrap_or_default()
     }
 
     /// Where the record begins and ends, without its line end.
-    pub fn span(&self) -> std::ops::Range<usize> {
+    pub fn span(&self) -> Range<usize> {
         self.start..self.end
     }
 
@@ -130,14 +169,23 @@ impl<'s, 'f> Items<'s, 'f> {
     pub fn is_empty(&self) -> bool {
         self.end == self.start
     }
-}
 
-/// Where a column of the record from `start` begins: behind the last item given before it, a comma for
-/// every column in between.
-fn offset(given: &[Given], start: usize, column: usize) -> usize {
-    match given[..given.partition_point(|given| given.column < column)].last() {
-        None => start + column,
-        Some(before) => before.end + (column - before.column),
+    /// Where a column of the record lies; for what is told of it, not for every record.
+    fn place(&self, column: usize) -> Range<usize> {
+        let given = &self.found.given;
+        // Behind an item that is known only commas follow, unless some blanks are quoted.
+        let before = given.partition_point(|given| given.column <= column);
+        let (mut at, mut start) = match before.checked_sub(1).map(|last| given[last]) {
+            Some(last) if last.column == column => return last.start..last.end,
+            Some(last) => (last.column + 1, last.end + 1),
+            None => (0, self.start),
+        };
+        while at < column {
+            start = item_end(self.bytes, self.end, start) + 1;
+            at += 1;
+        }
+        let end = item_end(self.bytes, self.end, start);
+        start.min(end)..end
     }
 }
 
@@ -150,29 +198,60 @@ pub(super) struct Splitter<'f> {
     next: usize,
     /// End of what may be looked at for this record: the longest one and its line end.
     window: usize,
-    columns: usize,
-    given: Vec<Given>,
+    found: Found,
 }
 
 impl<'f> Splitter<'f> {
     pub fn new(bytes: &'f [u8]) -> Splitter<'f> {
-        Splitter { bytes, start: 0, end: 0, next: 0, window: 0, columns: 0, given: Vec::with_capacity(128) }
+        Splitter::from(bytes, 0)
+    }
+
+    /// Begins with the record that starts there.
+    pub fn from(bytes: &'f [u8], start: usize) -> Splitter<'f> {
+        let found = Found { given: Vec::with_capacity(128), ..Found::default() };
+        Splitter { bytes, start, end: start, next: start, window: 0, found }
+    }
+
+    /// The bytes it walks over.
+    pub fn bytes(&self) -> &'f [u8] {
+        self.bytes
+    }
+
+    /// Where the next record starts; the end of the bytes if none does.
+    pub fn next(&self) -> usize {
+        self.next
     }
 
     /// The items of the record `advance` found last.
     pub fn items(&self) -> Items<'_, 'f> {
-        let Splitter { bytes, start, end, columns, .. } = *self;
-        Items { bytes, start, end, columns, given: &self.given }
+        let Splitter { bytes, start, end, ref found, .. } = *self;
+        Items { bytes, start, end, found }
     }
 
     /// Finds the next record; `None` at the end of the input.
+    #[inline]
     pub fn advance(&mut self) -> Option<Record> {
         if self.next >= self.bytes.len() {
             return None;
         }
         self.start = self.next;
+        match walk::items(self.bytes, self.start, &mut self.found) {
+            Some(feed) => Some(self.close(feed)),
+            None => Some(self.advance_by_bytes()),
+        }
+    }
+
+    /// The same for any record, with no masks.
+    pub fn advance_by_bytes(&mut self) -> Record {
+        self.start = self.next;
         self.window = self.bytes.len().min(self.start + MAX_RECORD + 2);
-        let (end, unclosed) = self.walk();
+        let end = by_bytes::items(self.bytes, self.start, self.window, &mut self.found);
+        self.close(end)
+    }
+
+    /// Ends the record at a line feed or the end of the input.
+    #[inline]
+    fn close(&mut self, end: usize) -> Record {
         // A CR that is left of a cut line end is no content either.
         let cr = end > self.start && self.bytes[end - 1] == b'\r';
         let line_end = match self.bytes.get(end) {
@@ -181,138 +260,10 @@ impl<'f> Splitter<'f> {
             Some(_) => LineEnd::Lf,
         };
         self.end = end - usize::from(cr);
-        self.close();
         let too_long = self.end - self.start > MAX_RECORD;
         self.next = if too_long { self.bytes.len() } else { end + 1 };
-        Some(Record { line_end, unclosed, too_long, last: self.next >= self.bytes.len() })
+        Record { line_end, unclosed: self.found.unclosed, too_long, last: self.next >= self.bytes.len() }
     }
-
-    /// Walks over the items of a record; gives where it ends (LF or end of input) and whether a quote
-    /// was left open.
-    fn walk(&mut self) -> (usize, bool) {
-        let bytes = &self.bytes[..self.window];
-        let (mut at, mut column) = (self.start, 0);
-        self.given.clear();
-        loop {
-            if bytes.get(at) == Some(&b',') {
-                let blank = leading_commas(&bytes[at..]);
-                (at, column) = (at + blank, column + blank);
-            }
-            let start = at;
-            let mut unclosed = false;
-            if bytes.get(at) == Some(&b'"') {
-                if bytes[at + 1..].starts_with(b"\",") && column + 1 < MAX_ITEMS {
-                    self.given.push(Given { column, start, end: at + 2 });
-                    (at, column) = (at + 3, column + 1);
-                    continue; // most items of a record with all items quoted
-                }
-                (at, unclosed) = match closing_quote(self.bytes, self.window, at + 1) {
-                    Quote::ClosedAt(quote) => (quote + 1, false),
-                    Quote::OpenUntil(end) => (end, true),
-                };
-            }
-            if !unclosed && bytes.get(at) != Some(&b',') {
-                at += until(b',', &bytes[at..]);
-            }
-            if column + 1 < MAX_ITEMS && at > start {
-                self.given.push(Given { column, start, end: at });
-            }
-            column += 1;
-            if unclosed || bytes.get(at) != Some(&b',') {
-                self.columns = column;
-                return (at, unclosed);
-            }
-            at += 1;
-        }
-    }
-
-    /// Cuts the last item where the record's content ends; the rest of too many items becomes one.
-    fn close(&mut self) {
-        if self.columns >= MAX_ITEMS {
-            self.columns = MAX_ITEMS;
-            let start = offset(&self.given, self.start, MAX_ITEMS - 1);
-            self.given.push(Given { column: MAX_ITEMS - 1, start, end: self.end });
-        }
-        if let Some(last) = self.given.last_mut() {
-            last.end = last.end.min(self.end);
-            if last.start >= last.end {
-                self.given.pop();
-            }
-        }
-    }
-}
-
-enum Quote {
-    ClosedAt(usize),
-    OpenUntil(usize),
-}
-
-/// Looks for the quote that closes an item whose content starts at `at`. A line end that the start of
-/// a record follows, or nothing, shows that it was never closed.
-fn closing_quote(file: &[u8], window: usize, mut at: usize) -> Quote {
-    let bytes = &file[..window];
-    loop {
-        at += until(b'"', &bytes[at..]);
-        match bytes.get(at) {
-            None => return Quote::OpenUntil(at),
-            Some(b'\n') if starts_record(&file[at + 1..]) => return Quote::OpenUntil(at),
-            Some(b'\n') => at += 1,
-            Some(_) if bytes.get(at + 1) == Some(&b'"') => at += 2,
-            Some(_) => return Quote::ClosedAt(at),
-        }
-    }
-}
-
-/// Most digits a record number has.
-const MAX_DIGITS: usize = 20;
-
-/// Whether the bytes are empty or look like `2,17,` with or without quotes.
-fn starts_record(bytes: &[u8]) -> bool {
-    fn unquoted(bytes: &[u8]) -> &[u8] {
-        bytes.strip_prefix(b"\"").unwrap_or(bytes)
-    }
-    let rest = unquoted(bytes);
-    let Some((b'1'..=b'3', rest)) = rest.split_first() else { return bytes.is_empty() };
-    let Some(rest) = unquoted(rest).strip_prefix(b",") else { return false };
-    let rest = unquoted(rest);
-    let digits = rest.iter().take(MAX_DIGITS).take_while(|b| b.is_ascii_digit()).count();
-    digits > 0 && matches!(unquoted(&rest[digits..]).first(), None | Some(b',' | b'\r' | b'\n'))
-}
-
-/// Number of commas the bytes start with.
-fn leading_commas(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        let others = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([b','; 8]);
-        if others != 0 {
-            return at + others.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + rest.iter().take_while(|b| **b == b',').count()
-}
-
-/// Number of bytes before the first `one`, LF or end.
-fn until(one: u8, bytes: &[u8]) -> usize {
-    let mut at = 0;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let hits = first_zero(word ^ u64::from_ne_bytes([one; 8]))
-            | first_zero(word ^ u64::from_ne_bytes([b'\n'; 8]));
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + rest.iter().take_while(|b| **b != one && **b != b'\n').count()
-}
-
-/// A word whose lowest bit set is in the first byte that is zero; 0 if none is. Only bytes behind that
-/// one may be taken for zeros too, by what is borrowed from them.
-fn first_zero(word: u64) -> u64 {
-    word.wrapping_sub(u64::from_ne_bytes([1; 8])) & !word & u64::from_ne_bytes([0x80; 8])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod aggregation;
 mod characters;
 mod memberships;
+mod parts;
 mod robust;
 mod round_trip;
 mod rules;
@@ -18,7 +19,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Int32Type};
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
-use tsumiage_schemas::{Severity, Spec};
+use tsumiage_schemas::{RecordKind, Severity, Spec};
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| Compiled::new(Arc::new(Spec::embedded().unwrap())));
 
