@@ -89,6 +89,7 @@ pub const POINTS: &[&str] = &[
     "snapshot.link.after",
     "snapshot.manifest.before",
     "snapshot.manifest.after",
+    "snapshot.files.after",
     "snapshot.folders.after",
     "snapshot.rename.before",
     "snapshot.rename.after",

@@ -1,6 +1,7 @@
 //! A file of a snapshot on its way to the disk: hashed while it is written.
 //!
-//! Promise: what [`Output::finish`] tells of stands on the disk, synced and read-only.
+//! Promise: what [`Output::finish`] tells of is read-only, and was written whole; it is synced with all other files
+//! when the snapshot is completed.
 
 use super::digest::RowsDigest;
 use super::table_file::PublishedFile;
@@ -73,7 +74,6 @@ impl Output {
         out.file.flush().map_err(io(&self.path))?;
         crash::point("snapshot.table.written", &self.path)?;
         disk::set_read_only(out.file.get_ref(), &self.path)?;
-        out.file.get_ref().sync_all().map_err(io(&self.path))?;
         crash::point("snapshot.table.after", &self.path)?;
         let rows = rows as u64;
         if rows != digest.rows() {

@@ -290,7 +290,11 @@ impl Snapshots {
         disk::set_read_only(&file, &path)?;
         file.sync_all().map_err(io(&path))?;
         crash::point("snapshot.manifest.after", &path)?;
-        sync_folders(&building.path)?;
+        let made = manifest.files.iter().filter(|file| !building.taken_over.contains(&file.path));
+        let made: Vec<PathBuf> = made.map(|file| building.path.join(&file.path)).collect();
+        disk::sync_all(&made)?;
+        crash::point("snapshot.files.after", &building.path)?;
+        disk::sync_all(&folders_of(&building.path)?)?;
         crash::point("snapshot.folders.after", &building.path)?;
         let path = self.root.join(&manifest.id);
         crash::point("snapshot.rename.before", &path)?;
@@ -372,13 +376,15 @@ fn share(known: &[Snapshot], building: &Building, files: &[PublishedFile]) -> Re
     })
 }
 
-fn sync_folders(folder: &Path) -> Result<(), DiskError> {
+/// A folder with all folders in it.
+fn folders_of(folder: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    let mut folders = vec![folder.to_owned()];
     for path in disk::entries(folder)? {
         if path.is_dir() {
-            sync_folders(&path)?;
+            folders.extend(folders_of(&path)?);
         }
     }
-    disk::sync_folder(folder)
+    Ok(folders)
 }
 
 /// Writes a text file of a snapshot.
@@ -392,7 +398,6 @@ pub fn write_text(building: &Building, relative: &str, text: &str) -> Result<Pub
     crash::point("snapshot.text.written", &path)?;
     let file = fs::File::open(&path).map_err(io(&path))?;
     disk::set_read_only(&file, &path)?;
-    file.sync_all().map_err(io(&path))?;
     crash::point("snapshot.text.after", &path)?;
     let sha256 = disk::hex(&Sha256::digest(text.as_bytes()));
     let (path, bytes) = (relative.to_owned(), text.len() as u64);

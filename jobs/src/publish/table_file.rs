@@ -124,7 +124,7 @@ impl TableFile {
         self.write(batch)
     }
 
-    /// Ends the file: footer checked, durable, read-only.
+    /// Ends the file: footer checked, read-only; durable once the snapshot is completed.
     ///
     /// # Errors
     /// The file cannot be written, or holds other rows than were given.
