@@ -24,21 +24,13 @@ pub const POINTS: &[&str] = &[
     "archive.bytes.named",
     "archive.bytes.after",
     "archive.note.before",
+    "archive.note.named",
     "archive.note.after",
     "archive.renew.before",
     "archive.renew.after",
     "event.before",
     "event.after",
-    // The log: batches, findings, seal; cleared when the ledger has them.
-    "log.segment.before",
-    "log.segment.written",
-    "log.segment.after",
-    "log.seal.before",
-    "log.seal.written",
-    "log.seal.after",
-    "log.clear.before",
-    "log.clear.after",
-    // The ledger: what a killed run left goes, runs, findings, manifest.
+    // The ledger: what a killed run left goes, runs, findings, their sync, manifest.
     "ledger.leftovers.before",
     "ledger.leftovers.after",
     "ledger.run.before",
@@ -46,7 +38,8 @@ pub const POINTS: &[&str] = &[
     "ledger.run.after",
     "ledger.findings.before",
     "ledger.findings.written",
-    "ledger.findings.after",
+    "ledger.sync.before",
+    "ledger.sync.after",
     "ledger.manifest.before",
     "ledger.manifest.after",
     // Batches set aside.
