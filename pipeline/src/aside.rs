@@ -31,6 +31,7 @@ pub struct Kept {
 }
 
 /// All batches, to be read again.
+#[derive(Debug)]
 pub struct SetAside {
     path: PathBuf,
     /// What was kept for every key.

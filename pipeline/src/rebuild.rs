@@ -16,13 +16,13 @@ use crate::crash;
 use crate::disk::{self, DiskError, io};
 use crate::ledger::{Commit, KafkaRange, Ledger};
 use crate::log::{EmbeddedLog, LogError};
-use crate::take_in::{Candidate, FileOutcome, Intake, TakeInOptions, Watch, take_in_candidates};
+use crate::take_in::{Candidate, FileOutcome, Intake, LOG_SHARE, TakeInOptions, Watch, take_in_candidates};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes of files that are taken in with one commit, so that the log stays small.
+/// Bytes of files that are taken in with one commit.
 const COMMIT_BYTES: u64 = 1 << 30;
 
 fn place(data: &Path) -> PathBuf {
@@ -76,7 +76,7 @@ pub fn rebuild(options: &TakeInOptions<'_>, watch: &dyn Watch) -> Result<Rebuilt
         Ok(old) => (old, None),
         Err(error) => (Ledger::default(), Some(error)),
     };
-    let log = EmbeddedLog::open(options.data)?;
+    let log = EmbeddedLog::open(options.data, options.memory_bytes / LOG_SHARE)?;
     let intake = Intake::new(Archive::open(options.data)?, &log, options)?.again(old.files());
     let unnoted = intake.archive.without_note()?;
     for entry in old.renewed().chain(unnoted.iter().filter_map(|file_id| old.file(file_id))) {

@@ -5,38 +5,17 @@
 
 use super::digest::RowsDigest;
 use super::table_file::PublishedFile;
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_pipeline::hashing::Hashing;
 
 /// Where a file goes.
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
     relative: String,
-}
-
-/// Hashes what passes through.
-pub(super) struct Hashing {
-    file: BufWriter<File>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
 
 impl Output {
@@ -52,8 +31,7 @@ impl Output {
         }
         let file = File::create(&path).map_err(io(&path))?;
         crash::point("snapshot.table.begun", &path)?;
-        let out = Hashing { file: BufWriter::with_capacity(1 << 16, file), hash: Sha256::new(), bytes: 0 };
-        Ok((Output { path, relative: relative.to_owned() }, out))
+        Ok((Output { path, relative: relative.to_owned() }, Hashing::new(file)))
     }
 
     /// Where it lies.
@@ -71,9 +49,9 @@ impl Output {
         rows: i64,
         digest: RowsDigest,
     ) -> Result<PublishedFile, DiskError> {
-        out.file.flush().map_err(io(&self.path))?;
+        let written = out.finish().map_err(io(&self.path))?;
         crash::point("snapshot.table.written", &self.path)?;
-        disk::set_read_only(out.file.get_ref(), &self.path)?;
+        disk::set_read_only(out.file(), &self.path)?;
         crash::point("snapshot.table.after", &self.path)?;
         let rows = rows as u64;
         if rows != digest.rows() {
@@ -82,8 +60,8 @@ impl Output {
         Ok(PublishedFile {
             path: self.relative,
             rows,
-            bytes: out.bytes,
-            sha256: disk::hex(&out.hash.finalize_reset()),
+            bytes: written.bytes,
+            sha256: written.sha256,
             rows_digest: Some(digest),
         })
     }

@@ -6,7 +6,7 @@
 
 use super::digest::{OWN_MONTH_COLUMNS, RowsDigest};
 use super::months::{ChunkMonths, Context};
-use super::output::{Hashing, Output};
+use super::output::Output;
 use super::own::OwnColumn;
 use super::sources::{Sources, chain};
 use super::table_file::{GROUP_ROWS, PublishedFile, RECIPIENT_TABLE, properties};
@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use std::path::Path;
 use tsumiage_pipeline::coded::{ColumnWriter, GroupsWriter, Numbers, Shape, Values};
 use tsumiage_pipeline::disk::{self, DiskError};
+use tsumiage_pipeline::hashing::Hashing;
 use tsumiage_schemas::{Month, MonthRange};
 
 /// Both recipient tables, and where their columns come from.

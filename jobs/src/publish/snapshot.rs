@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
+use tsumiage_pipeline::syncing::Syncing;
 use tsumiage_pipeline::tally::Tally;
 use tsumiage_schemas::{Month, MonthRange};
 
@@ -109,6 +110,8 @@ pub struct Building {
     pub path: PathBuf,
     /// Paths of files in it that were taken over from an earlier snapshot.
     pub taken_over: BTreeSet<String>,
+    /// Makes it durable.
+    syncing: Syncing,
 }
 
 const MANIFEST: &str = "manifest.json";
@@ -215,7 +218,8 @@ impl Snapshots {
         crash::point("snapshot.begin.before", &path)?;
         disk::make_folder(&path)?;
         crash::point("snapshot.begin.after", &path)?;
-        Ok(Building { path, taken_over: BTreeSet::new() })
+        let syncing = Syncing::begin(&path)?;
+        Ok(Building { path, taken_over: BTreeSet::new(), syncing })
     }
 
     /// What killed runs left: a snapshot half made or half removed.
@@ -292,9 +296,9 @@ impl Snapshots {
         crash::point("snapshot.manifest.after", &path)?;
         let made = manifest.files.iter().filter(|file| !building.taken_over.contains(&file.path));
         let made: Vec<PathBuf> = made.map(|file| building.path.join(&file.path)).collect();
-        disk::sync_all(&made)?;
-        crash::point("snapshot.files.after", &building.path)?;
-        disk::sync_all(&folders_of(&building.path)?)?;
+        let folders = folders_of(&building.path)?;
+        let all: Vec<&Path> = made.iter().chain(&folders).map(PathBuf::as_path).collect();
+        building.syncing.sync(&all)?;
         crash::point("snapshot.folders.after", &building.path)?;
         let path = self.root.join(&manifest.id);
         crash::point("snapshot.rename.before", &path)?;

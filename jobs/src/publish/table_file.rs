@@ -4,7 +4,7 @@
 //! rule of the facts (`stack::cut`).
 
 use super::digest::RowsDigest;
-use super::output::{Hashing, Output};
+use super::output::Output;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -15,6 +15,7 @@ use parquet::schema::types::ColumnPath;
 use std::path::Path;
 use tsumiage_pipeline::archive::hash_file;
 use tsumiage_pipeline::disk::{self, DiskError};
+use tsumiage_pipeline::hashing::Hashing;
 
 /// Rows of a row group (the contract allows 500k). Part of "same facts, same bytes".
 pub(super) const GROUP_ROWS: usize = 131_072;

@@ -9,6 +9,7 @@
 //! what ingest workers have in hand in `archive/claims`.
 
 mod sent;
+mod storing;
 
 use crate::crash;
 use crate::disk::{self, DiskError, PART, Part, io};
@@ -58,6 +59,9 @@ const SHARED_PART: &str = ".shared-";
 
 /// A worker's copy that nothing was written to for so long is left by one that was killed.
 const SHARED_PART_DAYS: u64 = 1;
+
+/// Bytes that are read at once.
+const MOST_READ: usize = 256 << 10;
 
 /// Folders in the archive that hold no bytes.
 const NO_BYTES: [&str; 2] = ["events", "claims"];
@@ -174,51 +178,6 @@ impl Archive {
         if note.is_some() && !path.is_file() { Err(gone(&path)) } else { Ok(note) }
     }
 
-    /// Copies a file in that arrives so. Bytes that are there already are left as they are; if they arrived
-    /// before, also if they were lost since, their first arrival stays and is returned.
-    ///
-    /// # Errors
-    /// Reading the source or writing the archive fails, or the source changed since it was hashed; then
-    /// nothing counts as arrived.
-    pub fn store(&self, source: &Path, arriving: Arrival) -> Result<Arrival, DiskError> {
-        let file_id = arriving.file_id.as_str();
-        let path = self.path(file_id);
-        let noted = match self.note(file_id)? {
-            Some(arrival) if path.is_file() => return Ok(arrival),
-            noted => noted,
-        };
-        crash::point("archive.bytes.before", &path)?;
-        let mut builder = tempfile::Builder::new();
-        let part = builder.prefix(self.part).tempfile_in(&self.root);
-        let mut part = part.map_err(io(&self.root))?;
-        let part_path = part.path().to_owned();
-        if copy_hashed(source, part.as_file_mut(), &part_path)? != file_id {
-            return Err(DiskError::invalid(
-                source,
-                "changed while it was read; run again when it is complete",
-            ));
-        }
-        let folder = self.folder(file_id);
-        disk::make_folder(&folder)?;
-        disk::set_read_only(part.as_file(), part.path())?;
-        part.as_file().sync_all().map_err(io(&path))?;
-        crash::point("archive.bytes.copied", &path)?;
-        part.persist(&path).map_err(|e| DiskError::new(&path, e.error))?;
-        crash::point("archive.bytes.named", &path)?;
-        disk::sync_folder(&folder)?; // before the note: a note without bytes is a loss
-        crash::point("archive.bytes.after", &path)?;
-        if let Some(arrival) = noted {
-            return Ok(arrival);
-        }
-        let note = self.note_path(file_id);
-        crash::point("archive.note.before", &note)?;
-        if !disk::write_if_absent_by(&self.part(), &note, &disk::to_json(&note, &arriving)?)? {
-            return disk::read_json(&note); // another worker was quicker: what it noted holds for all
-        }
-        crash::point("archive.note.after", &note)?;
-        Ok(arriving)
-    }
-
     /// Notes that known bytes of a rejected file arrived anew.
     ///
     /// # Errors
@@ -323,7 +282,9 @@ pub fn hash_file(path: &Path) -> Result<String, DiskError> {
 fn copy_hashed(source: &Path, target: &mut dyn Write, target_path: &Path) -> Result<String, DiskError> {
     let mut file = File::open(source).map_err(io(source))?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    // One more than the file has: the end is seen with the last bytes.
+    let bytes = file.metadata().map_err(io(source))?.len();
+    let mut buffer = vec![0; usize::try_from(bytes).map_or(MOST_READ, |bytes| bytes + 1).min(MOST_READ)];
     loop {
         let read = file.read(&mut buffer).map_err(io(source))?;
         if read == 0 {

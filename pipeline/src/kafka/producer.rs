@@ -11,8 +11,7 @@ mod tests;
 
 use super::KafkaError;
 use super::link::Link;
-use crate::archive::Arrival;
-use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal};
+use crate::log::{Attempt, Begun, Log, LogError};
 use attempt::KafkaAttempt;
 use flight::Delivery;
 use rdkafka::producer::{Producer, ThreadedProducer};
@@ -89,10 +88,5 @@ fn producer(link: &Link, sent: &Arc<Sent>) -> Result<Arc<Producing>, KafkaError>
 impl Log for KafkaLog {
     fn begin(&self, begun: &Begun<'_>) -> Result<Box<dyn Attempt + '_>, LogError> {
         Ok(Box::new(KafkaAttempt::begin(self, begun)?))
-    }
-
-    /// What was sent and sealed is known by the worker's own notes.
-    fn left(&self, _: &Arrival, _: ReadBy<'_>) -> Option<Seal> {
-        None
     }
 }

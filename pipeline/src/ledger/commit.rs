@@ -6,20 +6,19 @@
 
 use super::findings::FindingsWriter;
 use super::manifest::{DataFile, FileEntry, KafkaRange, Manifest, RunEntry, hash};
+use super::part::{Part, parts};
 use super::runs::{run_name, write_run, write_set_aside};
 use super::{Ledger, items_of, make_folders};
-use crate::aside::{Aside, Kept, bytes_of};
+use crate::aside::{Aside, Kept};
 use crate::crash;
 use crate::disk::{self, DiskError, io};
 use crate::log::Seal;
-use arrow::array::{Array, AsArray, Int32Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::error::ArrowError;
+use crate::syncing::Syncing;
+use arrow::array::RecordBatch;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use tsumiage_schemas::FactTable;
 
 /// Most insurers whose facts are read back at once.
@@ -32,12 +31,13 @@ const ASIDE: &str = ".aside.arrow";
 pub struct Commit<'a> {
     ledger: &'a mut Ledger,
     memory_bytes: usize,
-    pending: BTreeMap<(FactTable, String), Vec<RecordBatch>>,
+    pending: BTreeMap<(FactTable, String), Vec<Part>>,
     /// Bytes of recipients' facts among them.
     pending_bytes: usize,
     aside: Aside,
     findings: FindingsWriter,
     manifest: Manifest,
+    syncing: Syncing,
 }
 
 impl<'a> Commit<'a> {
@@ -64,7 +64,8 @@ impl<'a> Commit<'a> {
         crash::point("ledger.leftovers.after", &ledger.root)?;
         let findings = FindingsWriter::new(findings);
         let aside = Aside::new(aside);
-        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest })
+        let syncing = Syncing::begin(&ledger.root)?;
+        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest, syncing })
     }
 
     /// Says what was read of Kafka for this commit.
@@ -80,7 +81,14 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// Adds a sealed file with its findings, and its batches in the fact schemas.
+    /// Takes numbers for so many files; the first of them.
+    pub fn numbers(&mut self, files: usize) -> i32 {
+        let first = self.ledger.next_seq;
+        self.ledger.next_seq += files as i32; // they are held in memory: never so many
+        first
+    }
+
+    /// Adds a sealed file under the next number, with its findings and its batches in the fact schemas.
     ///
     /// # Errors
     /// A batch cannot be read, or a run cannot be written.
@@ -90,8 +98,21 @@ impl<'a> Commit<'a> {
         findings: impl Iterator<Item = Result<RecordBatch, DiskError>>,
         batches: impl Iterator<Item = Result<(FactTable, RecordBatch), DiskError>>,
     ) -> Result<(), DiskError> {
-        let seq = self.ledger.next_seq;
-        self.ledger.next_seq += 1;
+        let seq = self.numbers(1);
+        self.add_as(seq, seal, findings, batches)
+    }
+
+    /// The same under one of the [`numbers`](Commit::numbers) taken; files may come in any order.
+    ///
+    /// # Errors
+    /// As [`add`](Commit::add).
+    pub fn add_as(
+        &mut self,
+        seq: i32,
+        seal: Seal,
+        findings: impl Iterator<Item = Result<RecordBatch, DiskError>>,
+        batches: impl Iterator<Item = Result<(FactTable, RecordBatch), DiskError>>,
+    ) -> Result<(), DiskError> {
         for batch in findings {
             self.findings.add(seq, &batch?)?;
         }
@@ -103,10 +124,9 @@ impl<'a> Commit<'a> {
         for batch in batches {
             let (table, batch) = batch?;
             let root = &self.ledger.root;
-            let parts = parts(table, &batch, seq).map_err(|e| DiskError::invalid(root, e))?;
-            for (insurer_no, part) in parts {
+            for (insurer_no, part) in parts(table, batch, seq).map_err(|e| DiskError::invalid(root, e))? {
                 if table == FactTable::Recipient {
-                    self.pending_bytes += bytes_of(&part);
+                    self.pending_bytes += part.bytes;
                 }
                 self.pending.entry((table, insurer_no)).or_default().push(part);
             }
@@ -117,40 +137,70 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// Sets the pending facts of recipients aside. The registry's are few, and stay.
+    /// Takes the pending facts of recipients. The registry's are few, and stay.
+    fn pending_of_recipients(&mut self) -> Vec<(String, Vec<Part>)> {
+        let after = (FactTable::Insurer, String::new()); // recipients come first
+        let others = self.pending.split_off(&after);
+        self.pending_bytes = 0;
+        let recipients = std::mem::replace(&mut self.pending, others);
+        recipients.into_iter().map(|((_, insurer_no), parts)| (insurer_no, parts)).collect()
+    }
+
+    /// Sets the pending facts of recipients aside.
     fn set_aside(&mut self) -> Result<(), DiskError> {
-        for ((table, insurer_no), batches) in std::mem::take(&mut self.pending) {
-            if table != FactTable::Recipient {
-                self.pending.insert((table, insurer_no), batches);
-                continue;
-            }
-            let all = concat_batches(&batches[0].schema(), &batches); // no entry without a batch
-            let all = all.map_err(|e| DiskError::invalid(&self.ledger.root, e))?;
+        for (insurer_no, parts) in self.pending_of_recipients() {
+            let all = Part::in_one(parts).map_err(|e| DiskError::invalid(&self.ledger.root, e))?;
             self.aside.add(&insurer_no, &all)?;
         }
-        self.pending_bytes = 0;
         Ok(())
     }
 
-    /// Writes everything gathered as sorted runs.
-    fn write_runs(&mut self) -> Result<(), DiskError> {
+    /// Writes what was gathered of recipients as sorted runs. An insurer gets one run for each time it is called, so it
+    /// is for whoever knows that all facts of these insurers were added.
+    ///
+    /// # Errors
+    /// A run cannot be written.
+    pub fn write_runs(&mut self) -> Result<(), DiskError> {
         if !self.aside.is_empty() {
             self.set_aside()?;
         }
-        let number = self.manifest.number;
-        let pending: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
-        for ((table, _), batches) in &pending {
-            let schema = batches[0].schema(); // no entry without a batch
+        let pending = self.pending_of_recipients();
+        let pending = pending.into_iter().map(|(no, parts)| ((FactTable::Recipient, no), parts)).collect();
+        self.write_pending(pending)?;
+        self.write_what_was_set_aside()
+    }
+
+    /// Writes facts as runs.
+    fn write_pending(&mut self, pending: Vec<((FactTable, String), Vec<Part>)>) -> Result<(), DiskError> {
+        let (root, number) = (&self.ledger.root, self.manifest.number);
+        for ((table, _), parts) in &pending {
+            let schema = parts[0].batch.schema(); // no entry without a part
             self.manifest.items.entry(*table).or_insert_with(|| items_of(&schema));
         }
-        let root = &self.ledger.root;
-        let runs: Result<Vec<RunEntry>, DiskError> = pending
-            .into_par_iter()
-            .map(|((table, insurer_no), batches)| {
-                write_run(root, table, insurer_no, &run_name(number, 0), batches)
+        let mut named: Vec<_> = pending
+            .into_iter()
+            .map(|((table, insurer_no), parts)| {
+                let name = run_name(number, self.runs_of(table, &insurer_no));
+                (parts.iter().map(|part| part.bytes).sum::<usize>(), table, insurer_no, name, parts)
             })
             .collect();
+        named.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes)); // else the largest may be the last
+        let runs: Result<Vec<RunEntry>, DiskError> = named
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(_, table, insurer_no, name, parts)| write_run(root, table, insurer_no, &name, parts))
+            .collect();
         self.manifest.runs.extend(runs?);
+        Ok(())
+    }
+
+    /// Number of runs of an insurer or registry table that this commit has written by now.
+    fn runs_of(&self, table: FactTable, insurer_no: &str) -> usize {
+        self.manifest.runs.iter().filter(|run| run.table == table && run.insurer_no == insurer_no).count()
+    }
+
+    fn write_what_was_set_aside(&mut self) -> Result<(), DiskError> {
+        let root = self.ledger.root.clone();
         let aside = std::mem::replace(&mut self.aside, Aside::new(root.join(ASIDE))).finish()?;
         if let Some(first) = aside.kept.values().next() {
             let schema = aside.batches(first)?.next().transpose()?.map(|batch| batch.schema());
@@ -160,15 +210,21 @@ impl<'a> Commit<'a> {
         // So many insurers are written at once, and share the memory; half of it, since sorting copies.
         let at_once = aside.kept.len().clamp(1, AT_ONCE);
         let share = self.memory_bytes / 2 / at_once;
-        let insurers: Vec<(&String, &Kept)> = aside.kept.iter().collect();
+        let number = self.manifest.number;
+        let insurers: Vec<(&String, &Kept, usize)> = aside
+            .kept
+            .iter()
+            .map(|(insurer_no, kept)| (insurer_no, kept, self.runs_of(FactTable::Recipient, insurer_no)))
+            .collect();
         for insurers in insurers.chunks(at_once) {
             let runs: Result<Vec<Vec<RunEntry>>, DiskError> = insurers
                 .par_iter()
-                .map(|(insurer_no, kept)| write_set_aside(root, insurer_no, number, &aside, kept, share))
+                .map(|(insurer_no, kept, first)| {
+                    write_set_aside(&root, insurer_no, (number, *first), &aside, kept, share)
+                })
                 .collect();
             self.manifest.runs.extend(runs?.into_iter().flatten());
         }
-        self.manifest.runs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(())
     }
 
@@ -198,15 +254,16 @@ impl<'a> Commit<'a> {
             return Ok(());
         }
         self.write_runs()?;
+        let pending = std::mem::take(&mut self.pending).into_iter().collect(); // the registry's
+        self.write_pending(pending)?;
+        self.manifest.files.sort_by_key(|file| file.seq);
+        self.manifest.runs.sort_by(|a, b| a.path.cmp(&b.path));
         let root = self.ledger.root.clone();
         if let Some((rows, bytes)) = self.findings.finish()? {
-            disk::sync_folder(&root.join("findings"))?;
             let path = findings_path(self.manifest.number);
             self.manifest.findings = Some(DataFile { path, rows, bytes });
         }
-        for folder in ["facts", "registry"] {
-            disk::sync_folder(&root.join(folder))?;
-        }
+        sync(&self.syncing, &root, &self.manifest)?;
         let path = root.join("manifests").join(format!("{:08}.json", self.manifest.number));
         self.ledger.fits(&self.manifest).map_err(|why| DiskError::invalid(&path, why))?;
         crash::point("ledger.manifest.before", &path)?;
@@ -242,31 +299,15 @@ fn remove_leftovers(ledger: &Ledger, facts: &Path) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// Numbers a batch's facts with their file; those of recipients are split by insurer.
-fn parts(table: FactTable, batch: &RecordBatch, seq: i32) -> Result<Vec<(String, RecordBatch)>, ArrowError> {
-    let mut columns = batch.columns().to_vec();
-    columns[batch.schema().index_of("file_seq")?] = Arc::new(Int32Array::from_value(seq, batch.num_rows()));
-    let batch = RecordBatch::try_new(batch.schema(), columns)?;
-    if table != FactTable::Recipient {
-        return Ok(vec![(String::new(), batch)]);
+/// Makes what a commit wrote durable, with its names: only then it may count.
+fn sync(syncing: &Syncing, root: &Path, manifest: &Manifest) -> Result<(), DiskError> {
+    let mut paths: BTreeSet<PathBuf> = BTreeSet::new();
+    let written = manifest.runs.iter().map(|run| &run.path);
+    for path in written.chain(manifest.findings.iter().map(|findings| &findings.path)) {
+        // The file, its folder, and the one above, in which that may be new.
+        paths.extend(root.join(path).ancestors().take_while(|path| *path != root).map(Path::to_owned));
     }
-    let insurers = batch.column(batch.schema().index_of("insurer_no")?).as_string::<i32>().clone();
-    // It becomes the name of a folder.
-    let is_number =
-        |no: Option<&str>| no.is_some_and(|no| !no.is_empty() && no.bytes().all(|b| b.is_ascii_digit()));
-    if !insurers.iter().all(is_number) {
-        return Err(ArrowError::InvalidArgumentError("an insurer number is none".to_owned()));
-    }
-    let mut rows: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-    for row in 0..insurers.len() {
-        rows.entry(insurers.value(row)).or_default().push(row as u32);
-    }
-    if rows.len() == 1 {
-        let insurer_no = insurers.value(0).to_owned();
-        return Ok(vec![(insurer_no, batch)]);
-    }
-    let part = |(insurer_no, rows): (&str, Vec<u32>)| {
-        Ok((insurer_no.to_owned(), take_record_batch(&batch, &UInt32Array::from(rows))?))
-    };
-    rows.into_iter().map(part).collect()
+    crash::point("ledger.sync.before", root)?;
+    syncing.sync(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    crash::point("ledger.sync.after", root)
 }

@@ -13,8 +13,10 @@
 mod commit;
 mod compact;
 mod findings;
+mod gather;
 mod manifest;
 mod merge;
+mod part;
 mod runs;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What was set aside on disk makes the same facts as what stayed in memory, and so do runs that were merged.
 
 mod compaction;
+mod gathered;
 mod merged;
 
 use super::Ledger;
@@ -9,7 +10,7 @@ use crate::reader::Compiled;
 use crate::synth::{SynthOptions, synth};
 use crate::take_in::{FileOutcome, TakeInOptions, Watch, take_in};
 use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,10 +45,17 @@ fn facts_of(ledger: &Ledger) -> BTreeMap<String, (usize, RecordBatch)> {
         let seqs = batches.iter().map(|batch| batch.column_by_name("file_seq").unwrap());
         let held = seqs.flat_map(|seqs| seqs.as_primitive::<Int32Type>().values().to_vec()).collect();
         assert_eq!(named, held, "{insurer_no}: the files its runs name");
-        let all = super::runs::sorted(batches).unwrap();
-        (insurer_no.to_owned(), (runs.len(), concat_batches(&all.schema(), [&all]).unwrap()))
+        (insurer_no.to_owned(), (runs.len(), sorted(&batches)))
     };
     ledger.runs().into_iter().map(of_insurer).collect()
+}
+
+/// One batch by (insured number, file number, record number).
+fn sorted(batches: &[RecordBatch]) -> RecordBatch {
+    let all = concat_batches(&batches[0].schema(), batches).unwrap();
+    let key = |name| SortColumn { values: Arc::clone(all.column_by_name(name).unwrap()), options: None };
+    let order = lexsort_to_indices(&["insured_no", "file_seq", "record_no"].map(key), None).unwrap();
+    take_record_batch(&all, &order).unwrap()
 }
 
 /// Takes files in with one commit.
@@ -97,8 +105,8 @@ fn facts_set_aside_are_those_kept_in_memory() {
     assert_eq!(in_memory.values().map(|(runs, _)| *runs).collect::<Vec<_>>(), [1; 12]);
     for (name, memory_bytes, one_run) in [("some", 1 << 20, true), ("little", 100_000, false)] {
         let aside = taken_in(name, memory_bytes);
-        for (insurer_no, (runs, rows)) in &aside {
-            assert_eq!(*runs == 1, one_run, "{name}: {runs} runs");
+        assert_eq!(aside.values().all(|(runs, _)| *runs == 1), one_run, "{name}");
+        for (insurer_no, (_, rows)) in &aside {
             assert_eq!(*rows, in_memory[insurer_no].1, "{name}: {insurer_no}");
         }
         assert_eq!(aside.len(), 12);

@@ -1,12 +1,11 @@
 //! The log: what the reader made of a file, on its way to the ledger.
 //!
 //! Promise: only a sealed file counts, all of it or nothing. The ledger decides what is used; the log
-//! only carries, and can always be made again from the archive. Two carry: [`EmbeddedLog`] on the disk of one
-//! machine, and `kafka::KafkaLog` between several.
+//! only carries, and can always be made again from the archive. Two carry: [`EmbeddedLog`] within one run, and `kafka::KafkaLog` between several.
 
 mod embedded;
 
-pub use embedded::EmbeddedLog;
+pub use embedded::{EmbeddedLog, Sealed};
 
 use crate::archive::Arrival;
 use crate::disk::DiskError;
@@ -24,10 +23,6 @@ pub trait Log: Sync {
     /// # Errors
     /// The log does not take it.
     fn begin(&self, begun: &Begun<'_>) -> Result<Box<dyn Attempt + '_>, LogError>;
-
-    /// The seal that a killed run left of this arrival, if the log holds the file whole and read with these
-    /// layouts.
-    fn left(&self, arrival: &Arrival, by: ReadBy<'_>) -> Option<Seal>;
 }
 
 /// A file on its way into the log.

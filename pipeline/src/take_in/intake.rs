@@ -10,7 +10,7 @@ use crate::disk::{DiskError, io};
 use crate::events::{self, Closings};
 use crate::ledger::FileEntry;
 use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal, first_reading};
-use crate::reader::{ReadOptions, control_of, read};
+use crate::reader::{Control, ReadOptions, control_of, read};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,9 @@ impl Candidate {
 
 /// What is known of a file, by its id.
 pub type Known<'k> = dyn Fn(&str) -> Option<FileEntry> + Sync + 'k;
+
+/// A file that is to be read, and what is known of it.
+pub type ToRead<'c> = (&'c Candidate, Option<FileEntry>);
 
 /// What files are taken in with.
 pub struct Intake<'a> {
@@ -142,6 +145,18 @@ impl<'a> Intake<'a> {
         Ok(Candidate { name: arrival.name.clone(), source: None, file_id: arrival.file_id.clone(), bytes })
     }
 
+    /// Those of the candidates that are to be read, with what is known of them; in the order given. Of equal bytes in
+    /// one run the first counts, so that names do not depend on threads.
+    pub fn to_read<'c>(&self, candidates: &'c [Candidate], known: &Known<'_>) -> Vec<ToRead<'c>> {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        candidates
+            .iter()
+            .filter(|candidate| seen.insert(&candidate.file_id))
+            .map(|candidate| (candidate, known(&candidate.file_id)))
+            .filter(|(_, known)| self.decide(known.as_ref()) != Decision::Known)
+            .collect()
+    }
+
     /// Reads every candidate that is to be read into the log; in the order given.
     ///
     /// # Errors
@@ -152,19 +167,7 @@ impl<'a> Intake<'a> {
         known: &Known<'_>,
         watch: &dyn Watch,
     ) -> Result<Vec<(Seal, FileOutcome)>, LogError> {
-        // Of equal bytes in one run the first counts, so that names do not depend on threads.
-        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, candidate) in candidates.iter().enumerate() {
-            first.entry(&candidate.file_id).or_insert(at);
-        }
-        let to_read: Vec<(&Candidate, Option<FileEntry>)> = candidates
-            .iter()
-            .enumerate()
-            .filter(|(at, c)| first[c.file_id.as_str()] == *at)
-            .map(|(_, c)| (c, known(&c.file_id)))
-            .filter(|(_, known)| self.decide(known.as_ref()) != Decision::Known)
-            .collect();
-        to_read
+        self.to_read(candidates, known)
             .par_iter()
             .map(|(candidate, known)| {
                 let seal = self.seal(candidate, known.as_ref())?;
@@ -180,30 +183,52 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// The machine failed; to try again does no harm.
     pub fn seal(&self, candidate: &Candidate, known: Option<&FileEntry>) -> Result<Seal, LogError> {
-        let file_id = &candidate.file_id;
         let (arrival, closings) = self.arrival(candidate, known)?;
+        self.seal_arrived(arrival, known, &closings)
+    }
+
+    /// Reads a file that is in the archive into the log.
+    ///
+    /// # Errors
+    /// As [`seal`](Intake::seal).
+    pub fn seal_archived(&self, arrival: Arrival, known: Option<&FileEntry>) -> Result<Seal, LogError> {
+        self.seal_arrived(arrival, known, &self.closings)
+    }
+
+    fn seal_arrived(
+        &self,
+        arrival: Arrival,
+        known: Option<&FileEntry>,
+        closings: &Closings,
+    ) -> Result<Seal, LogError> {
+        let file_id = &arrival.file_id;
         let reading = known.map_or_else(
             || self.readings.get(file_id).copied().unwrap_or_else(first_reading),
             |entry| entry.reading + 1,
         );
         // Its month was closed while it stood rejected: that other layouts accept it now comes too late.
         let counts = |seal: &Seal| seal.file_rejected || !closings.froze(file_id, seal.processing_month);
-        let seal = match self.log.left(&arrival, self.read_by()).filter(counts) {
-            Some(seal) => seal,
-            None => {
-                let mut read = self.read(&arrival, arrival.closed_through, reading)?;
-                if !counts(&read.seal) {
-                    let frozen = closings.rejected_files.get(file_id).copied();
-                    read = self.read(&arrival, frozen, reading)?;
-                }
-                read.attempt.seal(&read.seal, &read.findings)?;
-                read.seal
-            }
-        };
+        let mut read = self.read(&arrival, arrival.closed_through, reading)?;
+        if !counts(&read.seal) {
+            let frozen = closings.rejected_files.get(file_id).copied();
+            drop(read);
+            read = self.read(&arrival, frozen, reading)?;
+        }
+        let Read { attempt, seal, findings } = read;
+        attempt.seal(&seal, &findings)?;
         if let Some(to) = &self.to {
             self.archive.note_sent(to, &seal)?;
         }
         Ok(seal)
+    }
+
+    /// What the control record of a file in the archive says.
+    ///
+    /// # Errors
+    /// Its bytes cannot be read.
+    pub fn control(&self, arrival: &Arrival) -> Result<Control, DiskError> {
+        let bytes = self.archive.bytes(&arrival.file_id)?;
+        Ok(control_of(&bytes, self.options.compiled, &self.how(arrival, arrival.closed_through)))
     }
 
     /// How a file arrives; its bytes are in the archive then. And the closings by which it does.
@@ -212,26 +237,53 @@ impl<'a> Intake<'a> {
         candidate: &Candidate,
         known: Option<&FileEntry>,
     ) -> Result<(Arrival, Cow<'_, Closings>), DiskError> {
-        let file_id = &candidate.file_id;
         // Where others close months meanwhile, what is noted now is either seen by the closing or sees it.
         let arriving = self.archive.arriving()?;
         let closings = match &arriving {
             Some(_) => Cow::Owned(Closings::of(&events::read_in(self.archive.root())?)),
             None => Cow::Borrowed(&self.closings),
         };
-        let now = self.circumstances(&closings);
-        let arrival = match (&candidate.source, known) {
-            (Some(path), None) => {
-                self.archive.store(path, decide::arrival_now(file_id, &candidate.name, &now))?
+        let arrivals = self.arrivals_by(&[(candidate, known.cloned())], &closings)?;
+        Ok((arrivals.into_iter().next().ok_or_else(|| self.lost(candidate))?, closings))
+    }
+
+    /// How files arrive at an archive that nobody else uses, in the order given; their bytes are in it then.
+    ///
+    /// # Errors
+    /// The archive cannot be read or written, or a file changed meanwhile.
+    pub fn arrivals(&self, files: &[ToRead<'_>]) -> Result<Vec<Arrival>, DiskError> {
+        self.arrivals_by(files, &self.closings)
+    }
+
+    fn arrivals_by(&self, files: &[ToRead<'_>], closings: &Closings) -> Result<Vec<Arrival>, DiskError> {
+        let now = self.circumstances(closings);
+        let mut arriving = Vec::new();
+        for (candidate, _) in files.iter().filter(|(_, known)| known.is_none()) {
+            if let Some(path) = &candidate.source {
+                let arrival = decide::arrival_now(&candidate.file_id, &candidate.name, &now);
+                arriving.push((path.as_path(), arrival));
             }
-            (None, None) => known_arrival(&self.archive, file_id)?,
+        }
+        let mut stored = self.archive.store_all(arriving)?.into_iter();
+        let arrival = |(candidate, known): &ToRead<'_>| match (&candidate.source, known) {
+            (Some(_), None) => stored.next().ok_or_else(|| self.lost(candidate)),
+            (None, None) => known_arrival(&self.archive, &candidate.file_id),
             (source, Some(entry)) => {
                 let at_hand = source.as_ref().map(|_| candidate.name.as_str());
-                known_arrival(&self.archive, file_id)?; // or its bytes are gone
-                decide::arrival_again(entry, entry.arrival.clone(), at_hand, &now)
+                known_arrival(&self.archive, &candidate.file_id)?; // or its bytes are gone
+                Ok(decide::arrival_again(entry, entry.arrival.clone(), at_hand, &now))
             }
         };
-        Ok((arrival, closings))
+        files.iter().map(arrival).collect()
+    }
+
+    fn lost(&self, candidate: &Candidate) -> DiskError {
+        gone(&self.archive.path(&candidate.file_id))
+    }
+
+    fn how(&self, arrival: &Arrival, closed_through: Option<Month>) -> ReadOptions {
+        let TakeInOptions { batch_rows, .. } = *self.options;
+        ReadOptions { batch_rows, taken_in_on: arrival.taken_in_on, closed_through }
     }
 
     /// Reads a file into an attempt that is not sealed yet.
@@ -243,8 +295,7 @@ impl<'a> Intake<'a> {
     ) -> Result<Read<'_>, LogError> {
         let options = self.options;
         let bytes = self.archive.bytes(&arrival.file_id)?;
-        let how =
-            ReadOptions { batch_rows: options.batch_rows, taken_in_on: arrival.taken_in_on, closed_through };
+        let how = self.how(arrival, closed_through);
         let control = control_of(&bytes, options.compiled, &how);
         let mut attempt = self.log.begin(&Begun {
             file_id: &arrival.file_id,

@@ -5,15 +5,16 @@
 //! on by the next. What is done with a file is decided by [`decide`] alone; months, name and day of a file
 //! that is read again stay those of its arrival.
 
+mod bulk;
 mod decide;
 mod intake;
 
 pub use decide::{Circumstances, Decision, decide};
-pub use intake::{Candidate, Intake};
+pub use intake::{Candidate, Intake, ToRead};
 
 use crate::archive::Archive;
 use crate::disk::{self, DiskError};
-use crate::ledger::{Commit, FileEntry, Ledger};
+use crate::ledger::{FileEntry, Ledger};
 use crate::log::{EmbeddedLog, LogError, Seal};
 use crate::reader::Compiled;
 use crate::tally::Tally;
@@ -41,6 +42,9 @@ pub struct TakeInOptions<'a> {
     /// Memory for facts on their way into the ledger.
     pub memory_bytes: usize,
 }
+
+/// The embedded log holds so much of the memory: one part of this many.
+pub(crate) const LOG_SHARE: usize = 4;
 
 /// What became of one file of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +114,7 @@ pub fn take_in(
     options: &TakeInOptions<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<FileOutcome>, LogError> {
-    let log = EmbeddedLog::open(options.data)?;
+    let log = EmbeddedLog::open(options.data, options.memory_bytes / LOG_SHARE)?;
     let archive = Archive::open(options.data)?;
     let intake = Intake::new(archive, &log, options)?;
     for entry in ledger.renewed() {
@@ -129,11 +133,12 @@ pub(crate) fn take_in_candidates(
     ledger: &mut Ledger,
     watch: &dyn Watch,
 ) -> Result<Vec<FileOutcome>, LogError> {
-    let read = intake.seal_all(candidates, &|file_id| ledger.file(file_id).cloned(), watch)?;
-    let seals: Vec<Seal> = read.iter().map(|(seal, _)| seal.clone()).collect();
-    commit(seals, ledger, log, intake.options.memory_bytes)?;
-    for entry in read.iter().filter_map(|(seal, _)| ledger.file(&seal.arrival.file_id)) {
-        intake.archive.renew(&entry.arrival)?; // only now that the ledger has decided
+    let to_read = intake.to_read(candidates, &|file_id| ledger.file(file_id).cloned());
+    let read = bulk::taken_in(intake, log, &to_read, ledger, watch)?;
+    for entry in to_read.iter().filter_map(|(candidate, known)| known.is_some().then_some(candidate)) {
+        if let Some(entry) = ledger.file(&entry.file_id) {
+            intake.archive.renew(&entry.arrival)?; // only now that the ledger has decided
+        }
     }
     Ok(outcomes(candidates, read, &|file_id| ledger.file(file_id).cloned(), intake.options, watch))
 }
@@ -161,23 +166,6 @@ pub(crate) fn outcomes(
         outcomes.push(outcome);
     }
     outcomes
-}
-
-/// Commits sealed files of the embedded log in their order of application.
-fn commit(
-    mut seals: Vec<Seal>,
-    ledger: &mut Ledger,
-    log: &EmbeddedLog,
-    memory_bytes: usize,
-) -> Result<(), DiskError> {
-    seals.sort_by(|a, b| a.order().cmp(&b.order()));
-    let mut commit = Commit::begin(ledger, memory_bytes)?;
-    for seal in seals {
-        let file_id = seal.arrival.file_id.clone();
-        commit.add(seal, log.findings(&file_id)?, log.batches(&file_id)?)?;
-    }
-    commit.finish()?;
-    log.clear()
 }
 
 /// What became of a file that was read.

@@ -11,7 +11,7 @@ use super::*;
 use crate::archive::{Archive, Arrival, hash_file};
 use crate::events;
 use crate::kafka::KafkaError;
-use crate::log::{Attempt, Begun, Log, ReadBy, Seal};
+use crate::log::{Attempt, Begun, Log, Seal};
 use crate::stop::Stop;
 use crate::take_in::FileOutcome;
 use crate::writer::{FileHeader, Quoting, write_file};
@@ -57,10 +57,6 @@ impl Log for Memory {
             return Err(KafkaError::Unreachable { brokers, reason }.into());
         }
         Ok(Box::new(InMemory(self)))
-    }
-
-    fn left(&self, _: &Arrival, _: ReadBy<'_>) -> Option<Seal> {
-        None
     }
 }
 

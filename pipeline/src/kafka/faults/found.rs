@@ -4,13 +4,13 @@ use super::home::Home;
 use super::plan::{COMPILED, TOPIC};
 use super::trouble::Cluster;
 use super::{PATIENCE, dice::Dice, plan::Plan};
-use crate::archive::{Archive, Arrival};
+use crate::archive::Archive;
 use crate::kafka::KafkaLog;
 use crate::kafka::link::Link;
 use crate::kafka::sink::Sink;
 use crate::kafka::topic::{Topic, look};
 use crate::ledger::{FileEntry, Ledger};
-use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal};
+use crate::log::{Attempt, Begun, Log, LogError, Seal};
 use crate::take_in::{Candidate, Intake, TakeInOptions};
 use arrow::array::RecordBatch;
 use std::time::Duration;
@@ -75,10 +75,6 @@ struct UnsealedAttempt<'a>(Box<dyn Attempt + 'a>);
 impl Log for Unsealed<'_> {
     fn begin(&self, begun: &Begun<'_>) -> Result<Box<dyn Attempt + '_>, LogError> {
         Ok(Box::new(UnsealedAttempt(self.0.begin(begun)?)))
-    }
-
-    fn left(&self, _: &Arrival, _: ReadBy<'_>) -> Option<Seal> {
-        None
     }
 }
 

@@ -3,10 +3,10 @@
 use super::dice::Dice;
 use super::home::Home;
 use super::plan::{Plan, TOPIC};
-use crate::archive::{Archive, Arrival};
+use crate::archive::Archive;
 use crate::kafka::message::{Encoder, Header, Kind, SealMessage};
 use crate::ledger::findings_batch;
-use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal};
+use crate::log::{Attempt, Begun, Log, LogError, Seal};
 use crate::take_in::{Candidate, Intake};
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -47,10 +47,6 @@ impl Log for Tape {
             layouts: begun.layouts.to_owned(),
         };
         Ok(Box::new(Taped { tape: self, encoder: Encoder::new().unwrap(), header, messages: Vec::new() }))
-    }
-
-    fn left(&self, _: &Arrival, _: ReadBy<'_>) -> Option<Seal> {
-        None
     }
 }
 

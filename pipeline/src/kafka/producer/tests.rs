@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used)] // a test may fail loudly
 
 use super::*;
+use crate::archive::Arrival;
 use crate::kafka::link::Options;
 use crate::kafka::message::{Header, Kind, Taken, decode};
+use crate::log::Seal;
 use crate::tally::Tally;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array, RecordBatch,

@@ -2,7 +2,9 @@
 
 use super::super::manifest::RunEntry;
 use super::super::merge::{merge, read_back};
-use super::super::runs::{RunWriter, sorted, write_run};
+use super::super::part::Part;
+use super::super::runs::{RunWriter, write_run};
+use super::sorted;
 use crate::disk;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Int32Array, Int64Array,
@@ -21,10 +23,10 @@ use tsumiage_schemas::tables::{FACT_KEY_COLUMNS, MASK_BYTES, fact_schema};
 use tsumiage_schemas::{FactTable, Spec};
 
 /// Numbers that look random.
-struct Numbers(u64);
+pub(super) struct Numbers(pub u64);
 
 impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
@@ -60,7 +62,7 @@ fn column(field: &Field, rows: usize, numbers: &mut Numbers) -> ArrayRef {
 }
 
 /// So many facts with the first so many items; their places `(file_seq, record_no)` are given.
-fn facts(schema: &SchemaRef, places: &[(i32, i64)], numbers: &mut Numbers) -> RecordBatch {
+pub(super) fn facts(schema: &SchemaRef, places: &[(i32, i64)], numbers: &mut Numbers) -> RecordBatch {
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
         match field.name().as_str() {
             "file_seq" => Arc::new(places.iter().map(|(seq, _)| Some(*seq)).collect::<Int32Array>()),
@@ -74,6 +76,10 @@ fn facts(schema: &SchemaRef, places: &[(i32, i64)], numbers: &mut Numbers) -> Re
         }
     });
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
+}
+
+fn part(facts: &RecordBatch) -> Vec<Part> {
+    vec![Part::numbered(facts.clone()).unwrap()]
 }
 
 fn read(path: &Path) -> Vec<RecordBatch> {
@@ -104,12 +110,11 @@ fn check(table: FactTable, runs: &[(usize, usize)], seed: u64) {
         let place = |row: usize| ((at / 2 * 3 + row % 4) as i32, (at * 100_000 + row) as i64);
         let facts = facts(&schema, &(0..*rows).map(place).collect::<Vec<_>>(), &mut numbers);
         let insurer_no = if table == FactTable::Recipient { "141003" } else { "" }.to_owned();
-        entries
-            .push(write_run(root, table, insurer_no, &format!("{at}.parquet"), vec![facts.clone()]).unwrap());
+        entries.push(write_run(root, table, insurer_no, &format!("{at}.parquet"), part(&facts)).unwrap());
         batches.push(facts);
     }
     let widest = batches.iter().map(RecordBatch::schema).max_by_key(|s| s.fields().len()).unwrap();
-    let expected = sorted(batches.iter().map(|batch| widened(batch, &widest)).collect()).unwrap();
+    let expected = sorted(&batches.iter().map(|batch| widened(batch, &widest)).collect::<Vec<_>>());
     let (run, items) = merge(root, &entries, "merged.parquet").unwrap();
     let got = read(&root.join(&run.path));
     assert_eq!(concat_batches(&got[0].schema(), &got).unwrap(), expected);
@@ -152,7 +157,7 @@ fn a_run_that_is_not_what_was_written_is_not_merged() {
     let schema = fact_schema(&Spec::embedded().unwrap(), FactTable::Recipient);
     let run = |name: &str, seq: i32| {
         let facts = facts(&schema, &[(seq, 1), (seq, 2)], &mut Numbers(seq as u64));
-        write_run(root, FactTable::Recipient, "141003".to_owned(), name, vec![facts]).unwrap()
+        write_run(root, FactTable::Recipient, "141003".to_owned(), name, part(&facts)).unwrap()
     };
     let runs = [run("1.parquet", 1), run("2.parquet", 2)];
     let fails = |runs: &[RunEntry], says: &str| {
@@ -181,7 +186,7 @@ fn a_run_that_is_not_what_was_written_is_not_merged() {
     );
     let others = facts(&Arc::new(other_items), &[(3, 1)], &mut Numbers(3));
     let others =
-        write_run(root, FactTable::Recipient, "141003".to_owned(), "3.parquet", vec![others]).unwrap();
+        write_run(root, FactTable::Recipient, "141003".to_owned(), "3.parquet", part(&others)).unwrap();
     fails(&[runs[0].clone(), others], "has other items");
     assert!(
         disk::entries(&root.join("facts/141003")).unwrap().len() >= 2,

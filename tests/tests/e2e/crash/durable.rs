@@ -26,12 +26,14 @@ enum What {
     Made(String),
     Folder(String),
     Synced(String),
+    /// Everything on the file system of the data folder.
+    SyncedAll,
     /// From, to; also by a link.
     Named(String, String),
 }
 
 const CALLS: &str =
-    "openat,mkdir,mkdirat,fsync,fdatasync,rename,renameat,renameat2,link,linkat,symlink,symlinkat";
+    "openat,mkdir,mkdirat,fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,symlink,symlinkat";
 
 /// Runs a step under strace; none, said loudly, where that cannot be.
 fn traced(life: &Life, step: usize, data: &Path) -> Option<Vec<Call>> {
@@ -89,6 +91,7 @@ fn what(text: &str, data: &str) -> Option<What> {
         "openat" if args.contains("O_CREAT") => Some(What::Made(below(paths.first()?)?)),
         "mkdir" | "mkdirat" => Some(What::Folder(below(paths.first()?)?)),
         "fsync" | "fdatasync" => Some(What::Synced(below(args.split('<').nth(1)?.split('>').next()?)?)),
+        "syncfs" => Some(What::SyncedAll),
         "openat" => None,
         _ => Some(What::Named(below(paths.first()?).unwrap_or_default(), below(paths.get(1)?)?)),
     }
@@ -110,9 +113,12 @@ fn need_not_last(path: &str) -> bool {
 /// Whether a path was synced between two lines.
 fn synced(calls: &[Call], path: &str, after: usize, before: usize) -> bool {
     calls.iter().any(|call| {
-        matches!(&call.what, What::Synced(synced) if synced == path)
-            && call.begun > after
-            && call.done < before
+        let it = match &call.what {
+            What::Synced(synced) => synced == path,
+            What::SyncedAll => true,
+            _ => false,
+        };
+        it && call.begun > after && call.done < before
     })
 }
 
@@ -133,7 +139,7 @@ fn faults(calls: &[Call]) -> Vec<String> {
         let (path, is_file) = match &call.what {
             What::Made(path) => (path, true),
             What::Folder(path) | What::Named(_, path) => (path, false),
-            What::Synced(_) => continue,
+            What::Synced(_) | What::SyncedAll => continue,
         };
         if need_not_last(path) {
             continue;
@@ -161,7 +167,7 @@ fn not_before(calls: &[Call], counts: &Call, name: &str, needs: impl Fn(&str) ->
         let (path, is_file) = match &call.what {
             What::Made(path) => (path, true),
             What::Folder(path) | What::Named(_, path) => (path, false),
-            What::Synced(_) => continue,
+            What::Synced(_) | What::SyncedAll => continue,
         };
         if needs(path) && is_file && !synced(calls, path, call.done, counts.begun) {
             faults.push(format!("{name} counts before the bytes of {path} are synced"));
