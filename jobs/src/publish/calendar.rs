@@ -30,16 +30,30 @@ pub struct Live {
 
 impl Live {
     /// Whether it is out of force in a month: cut off when the month begins.
-    fn is_out_of_force(&self, month: Month) -> bool {
-        self.cut_off.is_some_and(|cut| cut <= month.first_day())
+    fn is_out_of_force(&self, days: &Days) -> bool {
+        self.cut_off.is_some_and(|cut| cut <= days.first)
     }
 
     /// Whether its certification covers any day of a month.
-    fn covers(&self, month: Month) -> bool {
+    fn covers(&self, days: &Days) -> bool {
         self.certified_from.is_some_and(|from| {
-            let ends_in_time = |to: Day| to >= month.first_day() && to >= from;
-            from <= month.last_day() && self.certified_to.is_none_or(ends_in_time)
+            let ends_in_time = |to: Day| to >= days.first && to >= from;
+            from <= days.last && self.certified_to.is_none_or(ends_in_time)
         })
+    }
+}
+
+/// The days of a month, found out once.
+#[derive(Clone, Copy, Debug)]
+struct Days {
+    month: Month,
+    first: Day,
+    last: Day,
+}
+
+impl Days {
+    fn of(month: Month) -> Days {
+        Days { month, first: month.first_day(), last: month.last_day() }
     }
 }
 
@@ -170,7 +184,8 @@ impl Remark {
 /// Everything a chunk of streams says about the months published.
 #[derive(Debug)]
 pub struct Calendar<'a> {
-    range: MonthRange,
+    /// The months of the range.
+    days: Vec<Days>,
     limits: &'a [Vec<Option<(i32, i32)>>],
     /// One per month of the range.
     pub months: Vec<MonthRows>,
@@ -184,7 +199,8 @@ impl<'a> Calendar<'a> {
     /// An empty calendar; `limits` from [`Levels::in_months`] of the same range.
     pub fn new(range: MonthRange, limits: &'a [Vec<Option<(i32, i32)>>]) -> Calendar<'a> {
         let months = vec![MonthRows::default(); range.len()];
-        Calendar { range, limits, months, spans: Vec::new(), remarks: Vec::new() }
+        let days = range.months().map(Days::of).collect();
+        Calendar { days, limits, months, spans: Vec::new(), remarks: Vec::new() }
     }
 
     /// Adds a stream: its live records by date.
@@ -197,37 +213,36 @@ impl<'a> Calendar<'a> {
         }
         let mut uncovered: Vec<(u32, Vec<Month>)> = Vec::new();
         let mut after = 0; // live records dated up to the month's last day
-        for (index, month) in self.range.months().enumerate() {
-            let (first_day, last_day) = (month.first_day(), month.last_day());
-            while after < live.len() && live[after].date <= last_day {
+        for (index, days) in self.days.iter().enumerate() {
+            while after < live.len() && live[after].date <= days.last {
                 after += 1;
             }
             let up_to_first_day =
-                live[..after].iter().rposition(|r| r.date <= first_day).map_or(0, |at| at + 1);
-            let Some(at) = in_force(live, after, month) else { continue };
+                live[..after].iter().rposition(|r| r.date <= days.first).map_or(0, |at| at + 1);
+            let Some(at) = in_force(live, after, days) else { continue };
             let record = &live[at];
-            let dated_in = live[..after].iter().rev().take_while(|r| r.date >= first_day).count();
+            let dated_in = live[..after].iter().rev().take_while(|r| r.date >= days.first).count();
             let rows = &mut self.months[index];
             rows.rows.push(record.row);
             rows.movements.push(dated_in as i32);
             rows.ended.push(record.is_end);
             let on_first_day = up_to_first_day.checked_sub(1).map(|at| &live[at]);
-            let on_first_day = on_first_day.filter(|r| !r.is_end && !r.is_out_of_force(month));
+            let on_first_day = on_first_day.filter(|r| !r.is_end && !r.is_out_of_force(days));
             rows.first_day.push(on_first_day.map_or(NONE, |r| r.row));
             rows.heaviest.push(heaviest(
                 on_first_day,
                 &live[after - dated_in..after],
-                month,
+                days,
                 &self.limits[index],
             ));
-            let covers = record.covers(month);
+            let covers = record.covers(days);
             rows.covers.push(covers);
-            let covering = live.iter().rev().find(|r| r.covers(month));
+            let covering = live.iter().rev().find(|r| r.covers(days));
             rows.covering.push(covering.map_or(NONE, |r| r.row));
             if !covers {
                 match uncovered.last_mut() {
-                    Some((row, months)) if *row == record.row => months.push(month),
-                    _ => uncovered.push((record.row, vec![month])),
+                    Some((row, months)) if *row == record.row => months.push(days.month),
+                    _ => uncovered.push((record.row, vec![days.month])),
                 }
             }
         }
@@ -246,9 +261,9 @@ impl<'a> Calendar<'a> {
 
 /// The record of the month's row: the last of those dated up to its last day, unless it is out of force, an
 /// end on or before the first day, or an end with nothing but ends before it.
-fn in_force(live: &[Live], after: usize, month: Month) -> Option<usize> {
+fn in_force(live: &[Live], after: usize, days: &Days) -> Option<usize> {
     let at = after.checked_sub(1)?;
-    if live[at].is_out_of_force(month) {
+    if live[at].is_out_of_force(days) {
         return None;
     }
     if !live[at].is_end {
@@ -273,11 +288,11 @@ fn cut_off(live: &[Live], at: usize) -> Option<Remark> {
 fn heaviest(
     on_first_day: Option<&Live>,
     dated_in: &[Live],
-    month: Month,
+    days: &Days,
     limits: &[Option<(i32, i32)>],
 ) -> Option<u16> {
     let candidates = on_first_day.into_iter().chain(dated_in).filter(|r| !r.is_end);
-    let weighed = candidates.filter(|r| r.covers(month)).filter_map(|r| {
+    let weighed = candidates.filter(|r| r.covers(days)).filter_map(|r| {
         let level = r.level?;
         limits[usize::from(level)].map(|(weight, _)| (weight, level))
     });
@@ -300,7 +315,7 @@ fn span(live: &[Live], at: usize) -> Span {
     let (from_month, to_month) = if last_month.is_some_and(|last| last < month) {
         (None, None)
     } else if record.is_end {
-        let effective = in_force(live, at + 1, month).map(|_| month);
+        let effective = in_force(live, at + 1, &Days::of(month)).map(|_| month);
         (effective, effective)
     } else {
         (Some(month), last_month)
@@ -358,7 +373,7 @@ mod tests {
             (day("2026-07-01"), None, false),
         ] {
             (record.certified_from, record.certified_to) = (from, to);
-            assert_eq!(record.covers(june), covers, "{from:?} {to:?}");
+            assert_eq!(record.covers(&Days::of(june)), covers, "{from:?} {to:?}");
         }
     }
 

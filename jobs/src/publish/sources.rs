@@ -223,3 +223,72 @@ fn holder_names(stacked: &RecordBatch, rows: &[u32], names: &Names, values: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Date32Array, DictionaryArray, UInt32Array};
+    use arrow::datatypes::{Field, Schema};
+    use std::sync::Arc;
+
+    /// A chunk of one holder with the dates of its rows.
+    fn chunk(holder: &str, dates: &[&str]) -> RecordBatch {
+        let days = dates.iter().map(|date| date.parse::<Day>().unwrap().0);
+        let mut fields: Vec<Field> =
+            (0..=column::DATE).map(|at| Field::new(at.to_string(), DataType::Utf8, true)).collect();
+        fields[column::DATE] = Field::new("movement_date", DataType::Date32, true);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![holder; dates.len()]));
+        let mut columns = vec![texts; column::DATE];
+        columns.push(Arc::new(Date32Array::from_iter_values(days)));
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    }
+
+    fn texts(numbers: &Numbers, values: &Values) -> Vec<String> {
+        let text = |number: &u32| match *number {
+            NOT_SET => "-".to_owned(),
+            number => String::from_utf8(values.bytes_of(number).to_vec()).unwrap(),
+        };
+        numbers.of_rows.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_record_has_the_name_that_its_holder_had_on_its_day() {
+        let row = |no: &str, from: &str, name: &str| {
+            (no.to_owned(), Some(from.parse().unwrap()), Some(name.to_owned()))
+        };
+        let names = Names::new([
+            row("1", "2026-04-01", "旧"),
+            row("1", "2026-07-01", "新"),
+            row("3", "2026-04-01", "同"),
+        ]);
+        let of = |holder: &str, rows: &[u32]| {
+            let mut values = Values::new(&DataType::Utf8);
+            let chunk = chunk(holder, &["2026-04-01", "2026-07-01", "2026-01-01", "2026-06-30"]);
+            texts(&holder_names(&chunk, rows, &names, &mut values), &values)
+        };
+        assert_eq!(of("1", &[0, 1, 2, 3]), ["旧", "新", "旧", "旧"]);
+        assert_eq!(of("1", &[3, 1]), ["旧", "新"]);
+        assert_eq!((of("2", &[0, 1]), of("3", &[2])), (vec!["-".to_owned(); 2], vec!["同".to_owned()]));
+        assert!(of("1", &[]).is_empty());
+    }
+
+    #[test]
+    fn positions_give_what_values_give() {
+        let values: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("a"), None, Some("b"), Some("a"), Some("c")]));
+        let keys = UInt32Array::from(vec![Some(2), None, Some(0), Some(3), Some(2)]);
+        let positions: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::clone(&values)));
+        let flat: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("a"), Some("b")]));
+        for rows in [&[0, 1, 2, 3, 4][..], &[4, 1], &[0, 2, 3]] {
+            let of = |array: &ArrayRef| {
+                let mut known = Values::new(&DataType::Utf8);
+                let numbers = of_stacked(array, rows, &mut known);
+                (texts(&numbers, &known), numbers.only.is_some(), numbers.all_set)
+            };
+            assert_eq!(of(&positions), of(&flat), "{rows:?}");
+        }
+        let nothing: ArrayRef = Arc::new(StringArray::new_null(3));
+        assert_eq!(of_stacked(&nothing, &[0, 2], &mut Values::new(&DataType::Utf8)).only, Some(NOT_SET));
+    }
+}

@@ -147,6 +147,19 @@ pub fn engine(limits: &EngineLimits) -> Result<SessionState> {
 /// # Errors
 /// The plan does not fit the fact schema.
 pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> {
+    let options = StackOptions {
+        rules: request.rules.clone(),
+        holders: Arc::clone(&request.holders),
+        cells: request.cells,
+    };
+    StackNode::plan(facts_plan(unit, request)?, options)
+}
+
+/// The facts of a unit by insured number, as stacking takes them.
+///
+/// # Errors
+/// As [`logical_plan`].
+pub fn facts_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> {
     let table = LedgerRuns::new(unit.runs.clone(), Arc::clone(&request.facts));
     let mut builder = LogicalPlanBuilder::scan("facts", provider_as_source(Arc::new(table)), None)?;
     if let Some(month) = request.as_of {
@@ -162,13 +175,7 @@ pub fn logical_plan(unit: &Unit, request: &StackRequest) -> Result<LogicalPlan> 
     // Until the operator names the holder the insurer stands in its place.
     let holder = std::iter::once(col("insurer_no").alias("holder_no"));
     let facts = request.facts.fields().iter().map(|field| col(field.name()));
-    let input = builder.project(holder.chain(facts).collect::<Vec<Expr>>())?.build()?;
-    let options = StackOptions {
-        rules: request.rules.clone(),
-        holders: Arc::clone(&request.holders),
-        cells: request.cells,
-    };
-    StackNode::plan(input, options)
+    builder.project(holder.chain(facts).collect::<Vec<Expr>>())?.build()
 }
 
 /// The physical plan of a unit: one partition, ordered by (insured number, holder, movement date).
