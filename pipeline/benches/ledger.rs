@@ -72,11 +72,6 @@ impl Bench {
         data
     }
 
-    fn arrival(&self, path: &Path, file_id: String) -> Arrival {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        Arrival { file_id, name, taken_in_on: TAKEN_IN_ON, source: "inbox".to_owned(), closed_through: None }
-    }
-
     fn round(&self) -> Round {
         let mut round = Round::new();
         self.whole(&mut round);
@@ -85,7 +80,7 @@ impl Bench {
         let ids: Vec<String> = timed(&mut round, "archive: hash", || {
             self.files.par_iter().map(|path| hash_file(path).unwrap()).collect()
         });
-        let arriving = self.files.iter().zip(ids).map(|(path, id)| (path.as_path(), self.arrival(path, id)));
+        let arriving = self.files.iter().zip(ids).map(|(path, id)| (path.as_path(), arrival(path, id)));
         let arrivals =
             timed(&mut round, "archive: copy, sync", || archive.store_all(arriving.collect()).unwrap());
         self.read_and_commit(&archive, &arrivals, &data, &mut round);
@@ -156,6 +151,11 @@ impl Bench {
     }
 }
 
+fn arrival(path: &Path, file_id: String) -> Arrival {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    Arrival { file_id, name, taken_in_on: TAKEN_IN_ON, source: "inbox".to_owned(), closed_through: None }
+}
+
 fn runs_of(data: &Path) -> Vec<PathBuf> {
     let ledger = Ledger::open(data).unwrap();
     ledger.runs_of(FactTable::Recipient).map(|run| ledger.path(&run.path)).collect()
@@ -190,13 +190,9 @@ fn main() {
     let runs = runs_of(&bench.folder.path().join("whole"));
     bench.facts = rows_of(&runs);
     let written: u64 = runs.iter().map(|path| path.metadata().unwrap().len()).sum();
-    println!(
-        "{} files, {:.1} MB, {} facts; runs {:.1} MB",
-        made.files,
-        made.bytes as f64 / 1e6,
-        bench.facts,
-        written as f64 / 1e6
-    );
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let (given, kept) = (megabytes(made.bytes), megabytes(written));
+    println!("{} files, {given:.1} MB, {} facts; runs {kept:.1} MB", made.files, bench.facts);
     let rounds: Vec<Round> = (0..number(4, 5.0) as usize).map(|_| bench.round()).collect();
     let Some(steps) = rounds.first().map(Vec::len) else { return }; // for who measures memory
     let median = |step: usize, of: usize| {
@@ -207,17 +203,12 @@ fn main() {
     let (copying, hashing) = (median(steps - 2, 1), median(steps - 1, 1));
     println!(
         "{:24}{:>9}{:>9}{:>9}{:>12}{:>10}{:>10}",
-        "", "seconds", "core s", "MB/s", "facts/s", "x memcpy", "x sha256"
+        "", "s", "core s", "MB/s", "facts/s", "x memcpy", "x sha256"
     );
     for step in 0..steps {
         let (seconds, cores) = (median(step, 0), median(step, 1));
-        println!(
-            "{:24}{seconds:9.3}{cores:9.3}{:9.0}{:12.0}{:10.1}{:10.1}",
-            rounds[0][step].0,
-            bench.bytes as f64 / 1e6 / seconds,
-            bench.facts as f64 / seconds,
-            cores / copying,
-            cores / hashing
-        );
+        let (bytes, facts) = (bench.bytes as f64 / 1e6 / seconds, bench.facts as f64 / seconds);
+        let (name, to_copy, to_hash) = (rounds[0][step].0, cores / copying, cores / hashing);
+        println!("{name:24}{seconds:9.3}{cores:9.3}{bytes:9.0}{facts:12.0}{to_copy:10.1}{to_hash:10.1}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Promise: what was written, made or named below a folder since the value was made is on the disk when `sync`
 //! returns. A sync of one file waits for the disk to write its journal, whatever the size; a sync of the whole file
-//! system waits once. Measured on ext4 with 1,440 files of 90 kB and their notes: 1.6 s of waiting file by file on two
+//! system waits once. Measured on ext4 with 1,440 files of 90 kB and their notes: 1.4 s of waiting file by file on two
 //! threads, 0.1 s at once.
 
 use crate::disk::{DiskError, io, sync_folder};
