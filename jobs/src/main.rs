@@ -7,7 +7,20 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Memory that was freed is kept for the next chunk: given back to the system it comes again page by page, each cleared,
+/// and a resolve took 40 % longer.
+fn keep_freed_memory() {
+    // The crate does not name this one; it stands before the next in mimalloc's own list.
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_use_numa_nodes - 1;
+    // SAFETY: sets a number of an option; the allocator allows it at any time.
+    #[allow(unsafe_code)]
+    unsafe {
+        libmimalloc_sys::mi_option_set(PURGE_DELAY, -1);
+    }
+}
+
 fn main() -> ExitCode {
+    keep_freed_memory();
     // Created files are not readable by others (contract); the data are people's.
     #[cfg(unix)]
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o027));

@@ -1,8 +1,8 @@
 //! Arrow schemas of the facts (what was accepted) and of the published tables (contract, "The data
 //! folder").
 //!
-//! Promise: column names are item names; the Japanese label, item number, kind and code table of
-//! every item stand in its field metadata, a note where a label is not enough; dates and months are `Date32`, integers `Int32`, counts and
+//! Promise: column names are item names; the Japanese label, item number and code table of every item stand in its
+//! field metadata (and nothing else: it is in every file again), a note where a label is not enough; dates and months are `Date32`, integers `Int32`, counts and
 //! record numbers `Int64`, everything else plain `Utf8`.
 
 use crate::checks::IDENTITY;
@@ -43,9 +43,6 @@ pub fn item_field(item: &Item) -> Field {
     let mut about = HashMap::from([
         ("label_ja".to_owned(), item.name_ja.clone()),
         ("item_no".to_owned(), item.position.to_string()),
-        ("kind".to_owned(), item.kind.name().to_owned()),
-        ("width".to_owned(), item.width.to_string()),
-        ("since".to_owned(), item.since.to_string()),
     ]);
     if let Some(codes) = &item.codes {
         about.insert("codes".to_owned(), codes.clone());

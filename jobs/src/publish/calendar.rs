@@ -269,7 +269,7 @@ fn in_force(live: &[Live], after: usize, days: &Days) -> Option<usize> {
     if !live[at].is_end {
         return Some(at);
     }
-    let effective = live[at].date > month.first_day() && live[..at].iter().any(|r| !r.is_end);
+    let effective = live[at].date > days.first && live[..at].iter().any(|r| !r.is_end);
     effective.then_some(at)
 }
 

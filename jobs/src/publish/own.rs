@@ -49,8 +49,8 @@ impl OwnColumn<'_> {
             "covering_movement_date" => (&rows.covering, self.sources.movement_date),
             _ => return None,
         };
-        let numbers = &self.history[source].of_rows;
-        Some(each(rows, |row| if *row == NONE { NOT_SET } else { numbers[*row as usize] }))
+        let numbers = &self.history[source];
+        Some(each(rows, |row| if *row == NONE { NOT_SET } else { numbers.at(*row as usize) }))
     }
 
     /// Units and source of a level's limit: the holder's own, else the table's.

@@ -100,7 +100,7 @@ impl Sources {
 
     /// Hashes of the cells that a month's row takes over from the history, by row of the history.
     pub fn shared_hashes(&self, history: &[Numbers], values: &[Values], month: &SchemaRef) -> Vec<u64> {
-        let rows = history.first().map_or(0, |numbers| numbers.of_rows.len());
+        let rows = history.iter().map(|numbers| numbers.rows).max().unwrap_or_default();
         let mut hashes = vec![0; rows];
         let shared = self.month.iter().zip(month.fields());
         for (&at, _) in shared.filter(|(_, field)| !OWN_MONTH_COLUMNS.contains(&field.name().as_str())) {
@@ -248,7 +248,7 @@ mod tests {
             NOT_SET => "-".to_owned(),
             number => String::from_utf8(values.bytes_of(number).to_vec()).unwrap(),
         };
-        numbers.of_rows.iter().map(text).collect()
+        (0..numbers.rows).map(|row| text(&numbers.at(row))).collect()
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tsumiage_schemas::tables::{fact_schema, recipient_history_schema, recipient_
 use tsumiage_schemas::{FactTable, Month, MonthRange};
 
 /// Memory that a unit at work needs: its chunk as facts, positions and numbers of values, and its row groups.
-const UNIT_BYTES: usize = 160 << 20;
+const UNIT_BYTES: usize = 96 << 20;
 
 /// What a resolve holds while it works.
 pub(super) struct Work<'a> {

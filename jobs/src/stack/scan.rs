@@ -33,6 +33,9 @@ pub struct MergedRuns(pub usize);
 /// Rows that a merge holds in all its batches together, about 75 MB: enough for 192 runs.
 const MERGED_ROWS: usize = 24 * 8_192;
 
+/// Batches of runs may be so many times as large as others: stacking joins them into chunks anyway.
+const LARGER: usize = 8;
+
 /// Least rows of a batch.
 const LEAST_ROWS: usize = 1_024;
 
@@ -121,7 +124,8 @@ impl TableProvider for LedgerRuns {
         } else {
             vec![FileGroup::new(files)]
         };
-        let rows = (MERGED_ROWS / groups.len().max(1)).max(LEAST_ROWS).min(state.config().batch_size());
+        let most = LARGER * state.config().batch_size();
+        let rows = (MERGED_ROWS / groups.len().max(1)).max(LEAST_ROWS).min(most);
         let insured = self.schema.index_of("insured_no")?;
         let ascending = SortOptions { descending: false, nulls_first: false };
         let by_insured = PhysicalSortExpr::new(Arc::new(Column::new("insured_no", insured)), ascending);

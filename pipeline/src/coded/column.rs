@@ -91,7 +91,7 @@ impl ColumnWriter {
         values: &Values,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let count = rows.map_or(numbers.of_rows.len(), <[u32]>::len);
+        let count = rows.map_or(numbers.rows, <[u32]>::len);
         match numbers.only {
             _ if count == 0 => Ok(()),
             Some(NOT_SET) => {
@@ -102,6 +102,7 @@ impl ColumnWriter {
             _ => {
                 scratch.rows.clear();
                 match rows {
+                    _ if numbers.only.is_some() => scratch.rows.extend((0..count).map(|_| numbers.at(0))),
                     Some(rows) => scratch.rows.extend(rows.iter().map(|row| numbers.of_rows[*row as usize])),
                     None => scratch.rows.extend_from_slice(&numbers.of_rows),
                 }

@@ -22,6 +22,7 @@ pub(super) struct Scratch {
     pub set: Vec<u8>,
     /// The page before it is compressed.
     pub page: Vec<u8>,
+    compressed: Vec<u8>,
     compressor: Compressor<'static>,
     sink: TrackedWrite<Vec<u8>>,
 }
@@ -33,6 +34,7 @@ impl Scratch {
             codes: Vec::new(),
             set: Vec::new(),
             page: Vec::new(),
+            compressed: Vec::new(),
             compressor: Compressor::new(ZSTD_LEVEL).map_err(external)?,
             sink: TrackedWrite::new(Vec::new()),
         })
@@ -80,7 +82,10 @@ impl Scratch {
     }
 
     fn compressed(&mut self) -> Result<Bytes> {
-        self.compressor.compress(&self.page).map(Bytes::from).map_err(external)
+        self.compressed.clear();
+        self.compressed.reserve(zstd::zstd_safe::compress_bound(self.page.len()));
+        self.compressor.compress_to_buffer(&self.page, &mut self.compressed).map_err(external)?;
+        Ok(Bytes::copy_from_slice(&self.compressed))
     }
 
     fn write(&mut self, page: Page, out: &mut Vec<u8>) -> Result<usize> {

@@ -32,7 +32,9 @@ enum Kept {
 /// A column of some rows as numbers of its values.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
-    /// One per row, [`NOT_SET`] for null.
+    /// How many rows.
+    pub rows: usize,
+    /// One per row, [`NOT_SET`] for null; none where all rows have the same.
     pub of_rows: Vec<u32>,
     /// All rows have this one.
     pub only: Option<u32>,
@@ -44,14 +46,20 @@ impl Numbers {
     /// With what is known of all rows found out.
     pub fn new(of_rows: Vec<u32>) -> Numbers {
         let first = of_rows.first().copied().unwrap_or(NOT_SET);
-        let only = of_rows.iter().all(|number| *number == first).then_some(first);
-        let all_set = only.map_or_else(|| !of_rows.contains(&NOT_SET), |only| only != NOT_SET);
-        Numbers { of_rows, only, all_set }
+        if of_rows.iter().all(|number| *number == first) {
+            return Numbers::same(first, of_rows.len());
+        }
+        Numbers { rows: of_rows.len(), all_set: !of_rows.contains(&NOT_SET), of_rows, only: None }
     }
 
     /// So many rows that all have the same.
     pub fn same(number: u32, rows: usize) -> Numbers {
-        Numbers { of_rows: vec![number; rows], only: Some(number), all_set: number != NOT_SET }
+        Numbers { rows, of_rows: Vec::new(), only: Some(number), all_set: number != NOT_SET }
+    }
+
+    /// The number of a row.
+    pub fn at(&self, row: usize) -> u32 {
+        self.only.unwrap_or_else(|| self.of_rows[row])
     }
 }
 

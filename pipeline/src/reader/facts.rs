@@ -26,8 +26,8 @@ pub(super) struct Facts {
     columns: [Option<Columns>; 5],
 }
 
-/// Fewest bytes a record needs to hold its keys: no batch of a file can have more rows than that allows.
-const LEAST_RECORD: usize = 24;
+/// Bytes that hardly a record has.
+const LARGE_RECORD: usize = 1024;
 
 /// The rows of one table, not yet a batch.
 pub(super) struct Columns {
@@ -62,12 +62,17 @@ enum ItemColumn {
 }
 
 impl Facts {
-    /// Batches of `batch_rows` rows for a file of so many bytes.
-    pub fn new(compiled: &Compiled, batch_rows: usize, bytes: usize, processing_month: Month) -> Facts {
+    /// Batches of `batch_rows` rows for a file of these bytes; columns are not made for more rows than it has lines.
+    pub fn new(compiled: &Compiled, batch_rows: usize, body: &[u8], processing_month: Month) -> Facts {
+        let most = if body.len() / LARGE_RECORD < batch_rows {
+            body.iter().filter(|byte| **byte == b'\n').count() + 1
+        } else {
+            batch_rows // it hardly has fewer, and counting would be another pass over all of it
+        };
         Facts {
             columns: Default::default(),
             schemas: compiled.schemas.clone(),
-            batch_rows: batch_rows.clamp(1, bytes / LEAST_RECORD + 1),
+            batch_rows: batch_rows.min(most).max(1),
             processing_month: processing_month.first_day().0,
         }
     }

@@ -142,7 +142,7 @@ fn read_cut<E>(
     };
     report_line_end(&mut report, &first, splitter.items(), 1);
     let control = envelope::read_control(compiled, splitter.items(), first.unclosed, options, &mut report);
-    let facts = |month| Facts::new(compiled, options.batch_rows, body.len(), month);
+    let facts = |month| Facts::new(compiled, options.batch_rows, body, month);
     let facts = control.processing_month.map(facts);
     let mut reading = Reading::new(compiled, facts, control, report);
     if let Some(cut) = cut {
