@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use std::collections::VecDeque;
 
 /// Least rows of a chunk but the last. Part of "same facts, same bytes": changing it changes files.
-pub const CHUNK_ROWS: usize = 65_536;
+pub const CHUNK_ROWS: usize = 16_384;
 
 /// Collects batches and hands out chunks of whole insured numbers.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub struct MergedRuns(pub usize);
 const MERGED_ROWS: usize = 24 * 8_192;
 
 /// Batches of runs may be so many times as large as others: stacking joins them into chunks anyway.
-const LARGER: usize = 8;
+const LARGER: usize = 2;
 
 /// Least rows of a batch.
 const LEAST_ROWS: usize = 1_024;
