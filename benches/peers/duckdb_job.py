@@ -4,7 +4,7 @@
 
 Nothing is checked, and there are no corrections, unions, insurers or municipal limits. Zeros alone are not taken as
 blank. What is taken for granted, so that the statements are short: streams begin with a registration, ends come after
-one. SQL on all cores; `docs/performance-peers.md` has the other formulations that were measured.
+one. SQL on all cores; `docs/performance.md` has the other formulations that were measured.
 """
 
 import os

@@ -20,7 +20,8 @@ use tsumiage_jobs::publish::months::{Context, chunk_months};
 use tsumiage_jobs::publish::recipients::{HolderFiles, RecipientTables, Standing};
 use tsumiage_jobs::registry::Registry;
 use tsumiage_jobs::stack::Inheritance;
-use tsumiage_jobs::stack::gather::{Cells, stack_chunk, stacked_schema};
+use tsumiage_jobs::stack::cut::{CHUNK_ROWS, Cutter};
+use tsumiage_jobs::stack::gather::{Cells, column, stack_chunk, stacked_schema};
 use tsumiage_jobs::stack::unit::{
     EngineLimits, StackRequest, Unit, engine, facts_plan, physical_plan, run_chunks, units,
 };
@@ -152,9 +153,13 @@ fn main() {
     };
     let in_memory: Vec<RecordBatch> = units
         .iter()
-        .map(|unit| {
+        .flat_map(|unit| {
             let batches = chunks_of(unit, false);
-            arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+            let mut cutter = Cutter::new(column::INSURED, CHUNK_ROWS);
+            batches.into_iter().for_each(|batch| cutter.push(batch));
+            let mut chunks: Vec<RecordBatch> = std::iter::from_fn(|| cutter.next_chunk().unwrap()).collect();
+            chunks.extend(cutter.rest().unwrap());
+            chunks
         })
         .collect();
     let bytes: usize = in_memory.iter().map(bytes_of).sum();

@@ -19,6 +19,8 @@ const ONE_BY_ONE: usize = 12;
 pub struct Syncing {
     folder: File,
     path: PathBuf,
+    /// On a file system of which it is known that a sync of all of it reaches the disk.
+    is_known: bool,
 }
 
 impl Syncing {
@@ -29,7 +31,9 @@ impl Syncing {
     /// The folder cannot be opened.
     pub fn begin(folder: &Path) -> Result<Syncing, DiskError> {
         let path = folder.to_owned();
-        Ok(Syncing { folder: File::open(folder).map_err(io(folder))?, path })
+        let folder = File::open(folder).map_err(io(folder))?;
+        let is_known = is_known(&folder);
+        Ok(Syncing { folder, path, is_known })
     }
 
     /// Makes files and folders durable.
@@ -38,11 +42,24 @@ impl Syncing {
     /// One of them cannot be synced.
     pub fn sync(&self, paths: &[&Path]) -> Result<(), DiskError> {
         #[cfg(target_os = "linux")]
-        if paths.len() > ONE_BY_ONE && tells_errors() {
+        if paths.len() > ONE_BY_ONE && self.is_known && tells_errors() {
             return nix::unistd::syncfs(&self.folder).map_err(|errno| DiskError::new(&self.path, errno));
         }
         paths.par_iter().try_for_each(|path| sync_folder(path))
     }
+}
+
+/// Local file systems that write all they hold; others, such as those of FUSE, may do nothing and say that all is well.
+#[cfg(target_os = "linux")]
+fn is_known(folder: &File) -> bool {
+    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs};
+    let known = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC];
+    fstatfs(folder).is_ok_and(|found| known.contains(&found.filesystem_type()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_known(_: &File) -> bool {
+    false
 }
 
 /// Whether a sync of the whole file system tells of errors: Linux does from 5.8 on.

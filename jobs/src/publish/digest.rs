@@ -3,10 +3,11 @@
 //! Definition: a cell's hash is XXH3-64 of its text, or of its number, day or truth value as eight bytes, little endian;
 //! that of a null cell is a constant. A row's hash takes in its cells one after the other ([`mix`], beginning with
 //! 0): first those of the columns that a month's row takes over from the history, then [`OWN_MONTH_COLUMNS`], each
-//! group in schema order. The digest is `<rows>-<sum of the row hashes in 128 bits, hex>`.
+//! group in schema order ([`order`]). The digest is `2-<rows>-<sum of the row hashes in 128 bits, hex>`; one without the
+//! `2-` was made by an earlier program in another way.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, Schema};
 use serde::{Deserialize, Serialize};
 use tsumiage_pipeline::coded::Values;
 
@@ -23,6 +24,18 @@ pub const OWN_MONTH_COLUMNS: [&str; 10] = [
     "certification_covers_month",
     "covering_movement_date",
 ];
+
+/// The columns of a table in the order in which a row's hash takes them in.
+pub(super) fn order(schema: &Schema) -> impl Iterator<Item = usize> + use<> {
+    let own = |at: &usize| OWN_MONTH_COLUMNS.contains(&schema.field(*at).name().as_str());
+    let (last, first): (Vec<usize>, Vec<usize>) = (0..schema.fields().len()).partition(own);
+    first.into_iter().chain(last)
+}
+
+/// Whether a digest as text was made as the module says.
+pub fn is_of_this_kind(digest: &str) -> bool {
+    digest.starts_with(KIND)
+}
 
 /// Takes a cell's hash into a row's.
 #[inline]
@@ -65,6 +78,9 @@ fn each(hashes: &mut [u64], column: &ArrayRef, cell: impl Fn(usize) -> u64) {
     }
 }
 
+/// What a digest begins with.
+const KIND: &str = "2-";
+
 /// A digest being summed up; in documents a text as defined above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -83,10 +99,7 @@ impl RowsDigest {
     /// Adds the rows of a batch whose schema is that of the table.
     pub fn add_batch(&mut self, batch: &RecordBatch) {
         let mut hashes = vec![0; batch.num_rows()];
-        let schema = batch.schema();
-        let own = |at: &usize| OWN_MONTH_COLUMNS.contains(&schema.field(*at).name().as_str());
-        let (last, first): (Vec<usize>, Vec<usize>) = (0..batch.num_columns()).partition(own);
-        for at in first.into_iter().chain(last) {
+        for at in order(&batch.schema()) {
             chain(&mut hashes, batch.column(at));
         }
         self.add_hashes(&hashes);
@@ -106,7 +119,7 @@ impl RowsDigest {
 
 impl std::fmt::Display for RowsDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{:032x}", self.rows, self.sum)
+        write!(f, "{KIND}{}-{:032x}", self.rows, self.sum)
     }
 }
 
@@ -121,7 +134,7 @@ impl TryFrom<String> for RowsDigest {
 
     fn try_from(text: String) -> Result<RowsDigest, String> {
         let read = |text: &str| {
-            let (rows, sum) = text.split_once('-')?;
+            let (rows, sum) = text.strip_prefix(KIND).unwrap_or(text).split_once('-')?;
             Some(RowsDigest { rows: rows.parse().ok()?, sum: u128::from_str_radix(sum, 16).ok()? })
         };
         read(&text).ok_or_else(|| format!("{text:?} is no digest of rows"))

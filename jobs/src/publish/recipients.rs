@@ -4,14 +4,14 @@
 //! by page, into the history and all months; columns and files are made on all cores, each by itself, so that
 //! threads cannot change bytes.
 
-use super::digest::{OWN_MONTH_COLUMNS, RowsDigest};
+use super::digest::{OWN_MONTH_COLUMNS, RowsDigest, order};
 use super::months::{ChunkMonths, Context};
 use super::output::Output;
 use super::own::OwnColumn;
 use super::sources::{Sources, chain};
 use super::table_file::{GROUP_ROWS, PublishedFile, RECIPIENT_TABLE, properties};
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
 use std::path::Path;
@@ -171,7 +171,8 @@ impl<'a> HolderFiles<'a> {
         for (_, at, values) in columns {
             kept[at] = values.or(kept[at].take());
         }
-        self.values = kept.into_iter().flatten().collect();
+        let none = || Values::new(&DataType::Utf8);
+        self.values = kept.into_iter().map(|values| values.unwrap_or_else(none)).collect();
         made
     }
 
@@ -182,12 +183,12 @@ impl<'a> HolderFiles<'a> {
         shared: &[u64],
         chunk: &ChunkMonths,
     ) {
-        let (sources, values) = (&self.tables.sources, &self.values);
+        let (sources, values, schema) = (&self.tables.sources, &self.values, self.tables.history.schema());
         self.files.par_iter_mut().enumerate().with_max_len(1).filter(|(_, file)| !file.stands).for_each(
             |(at, file)| {
                 let Some(month) = at.checked_sub(1) else {
                     let mut hashes = vec![0; chunk.live_rows.len()];
-                    for &source in &sources.history {
+                    for source in order(schema).map(|at| sources.history[at]) {
                         chain(&mut hashes, &history[source], &values[source]);
                     }
                     return file.digest.add_hashes(&hashes);
@@ -239,38 +240,41 @@ impl<'a> HolderFiles<'a> {
 
     /// Ends row groups that have enough rows.
     fn end_full_groups(&mut self) -> Result<(), DiskError> {
-        self.end_groups(GROUP_ROWS)
-    }
-
-    /// Ends row groups that have so many rows.
-    fn end_groups(&mut self, rows: usize) -> Result<(), DiskError> {
-        let due = |file: &TableOut| !file.stands && file.rows >= rows;
-        let mut groups: Vec<(&mut TableOut, &Shape, &[usize], Vec<ColumnWriter>)> = Vec::new();
-        for (at, file) in self.files.iter_mut().enumerate().filter(|(_, file)| due(file)) {
-            groups.push(match at.checked_sub(1) {
-                None => {
-                    let (shape, sources) = (&self.tables.history, self.tables.sources.history.as_slice());
-                    (file, shape, sources, self.history.taken(shape, 0))
-                }
-                Some(month) => {
-                    let (shape, sources) = (&self.tables.month, self.tables.sources.month.as_slice());
-                    (file, shape, sources, self.months.taken(shape, month))
-                }
-            });
-        }
-        let (root, values) = (self.root, &self.values);
-        groups.into_par_iter().with_max_len(1).try_for_each(|(file, shape, sources, columns)| {
-            file.group(root, shape, columns.into_iter().zip(sources.iter().map(|source| &values[*source])))
+        let columns = self.columns_of_files(GROUP_ROWS);
+        let (root, tables, values) = (self.root, self.tables, &self.values);
+        let files = self.files.par_iter_mut().zip(columns).enumerate().with_max_len(1);
+        files.try_for_each(|(at, (file, columns))| match columns {
+            Some(columns) => file.group(root, tables, at == 0, columns, values),
+            None => Ok(()),
         })
     }
 
-    /// Ends the holder's files and gives them.
+    /// The columns of the row groups that have so many rows, by file.
+    fn columns_of_files(&mut self, rows: usize) -> Vec<Option<Vec<ColumnWriter>>> {
+        let (tables, history, months) = (self.tables, &mut self.history, &mut self.months);
+        let columns = self.files.iter().enumerate().map(|(at, file)| match at.checked_sub(1) {
+            _ if file.stands || file.rows < rows => None,
+            None => Some(history.taken(&tables.history, 0)),
+            Some(month) => Some(months.taken(&tables.month, month)),
+        });
+        columns.collect()
+    }
+
+    /// Ends the holder's files and gives them; one after the other on each thread, so that few are open.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn finish(mut self) -> Result<Vec<PublishedFile>, DiskError> {
-        self.end_groups(1)?;
-        self.files.into_par_iter().with_max_len(1).filter_map(TableOut::finish).collect()
+        let columns = self.columns_of_files(1);
+        let (root, tables, values) = (self.root, self.tables, &self.values);
+        let files = self.files.into_par_iter().zip(columns).enumerate().with_max_len(1);
+        let finished = files.map(|(at, (mut file, columns))| {
+            if let Some(columns) = columns {
+                file.group(root, tables, at == 0, columns, values)?;
+            }
+            file.finish()
+        });
+        Ok(finished.collect::<Result<Vec<_>, DiskError>>()?.into_iter().flatten().collect())
     }
 }
 
@@ -288,12 +292,20 @@ impl Columns {
 }
 
 impl TableOut {
-    fn group<'v>(
+    /// Writes the columns of a row group.
+    fn group(
         &mut self,
         root: &Path,
-        shape: &Shape,
-        columns: impl Iterator<Item = (ColumnWriter, &'v Values)>,
+        tables: &RecipientTables,
+        is_history: bool,
+        columns: Vec<ColumnWriter>,
+        values: &[Values],
     ) -> Result<(), DiskError> {
+        let (shape, sources) = if is_history {
+            (&tables.history, &tables.sources.history)
+        } else {
+            (&tables.month, &tables.sources.month)
+        };
         let (output, writer) = match &mut self.open {
             Some(open) => open,
             none => {
@@ -303,16 +315,16 @@ impl TableOut {
             }
         };
         self.rows = 0;
+        let columns = columns.into_iter().zip(sources.iter().map(|source| &values[*source]));
         writer.group(columns).map_err(disk::parquet(output.path()))
     }
 
-    fn finish(self) -> Option<Result<PublishedFile, DiskError>> {
-        let (output, mut writer) = self.open?;
-        let rows = match writer.finish() {
-            Ok(footer) => footer.file_metadata().num_rows(),
-            Err(error) => return Some(Err(disk::parquet(output.path())(error))),
-        };
-        Some(output.finish(writer.inner_mut(), rows, self.digest))
+    /// Ends the file, if anything was written.
+    fn finish(self) -> Result<Option<PublishedFile>, DiskError> {
+        let Some((output, mut writer)) = self.open else { return Ok(None) };
+        let footer = writer.finish().map_err(disk::parquet(output.path()))?;
+        let rows = footer.file_metadata().num_rows();
+        output.finish(writer.inner_mut(), rows, self.digest).map(Some)
     }
 }
 

@@ -161,9 +161,13 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// A unit with these files, as places among those known, is through: tells of holders without an insurer record;
+    /// A unit with these files, as places among those known (`None`: not known which), is through: tells of holders without an insurer record;
     /// gives what became of its files' records.
-    pub fn end_of_unit(&self, of_unit: &mut OfUnit, files: &[usize]) -> Result<Vec<FileCount>, DiskError> {
+    pub fn end_of_unit(
+        &self,
+        of_unit: &mut OfUnit,
+        files: Option<&[usize]>,
+    ) -> Result<Vec<FileCount>, DiskError> {
         for (seq, finding, newly_warned) in std::mem::take(&mut of_unit.unregistered).findings(self.spec) {
             self.one(seq, &finding)?;
             if newly_warned && finding.severity == Severity::Warning {
@@ -171,7 +175,8 @@ impl<'a> Told<'a> {
             }
         }
         let mut counts = Vec::new();
-        for &file in files {
+        let all = || (0..self.known.files.len()).collect::<Vec<usize>>();
+        for &file in files.map_or_else(all, <[usize]>::to_vec).iter() {
             let seq = self.known.files[file].seq as usize;
             let FileCounts { refused, warned } = std::mem::take(&mut of_unit.counts[seq]);
             if refused != 0 || warned != 0 {

@@ -29,8 +29,8 @@ pub(super) struct Job<'a> {
     /// Its place among all units.
     pub at: usize,
     pub unit: &'a Unit,
-    /// Its files, as places among those known.
-    pub files: &'a [usize],
+    /// Its files, as places among those known; `None` if its runs do not name them.
+    pub files: Option<&'a [usize]>,
     /// What of it stands already.
     pub standing: Standing,
 }
@@ -75,6 +75,7 @@ impl Workshop<'_> {
         let work = || -> anyhow::Result<Vec<Done>> {
             let mut done = Vec::new();
             let mut of_unit = told.of_unit();
+            let _stops = StopsOthers(&failed);
             while !failed.load(Ordering::Relaxed) {
                 let Some(job) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                 let worked = AtWork::new(self, job, told, &mut of_unit, &facts).run();
@@ -94,6 +95,15 @@ impl Workshop<'_> {
         }
         done.sort_by_key(|done| done.at);
         Ok(done)
+    }
+}
+
+/// A thread that panics stops the others as one that fails does.
+struct StopsOthers<'f>(&'f AtomicBool);
+
+impl Drop for StopsOthers<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
     }
 }
 
@@ -134,6 +144,8 @@ impl<'w, 'u, 't> AtWork<'w, 'u, 't> {
         let mut others = Aside::new(self.shop.temp.join(format!("holders-{}.arrow", self.job.at)));
         while let Some(chunk) = self.next_chunk(&mut chunks)? {
             let of_chunk = by_holder(&chunk)?;
+            // What waits for more must not keep all of its chunk.
+            let several = of_chunk.len() > 1;
             if first.is_none()
                 && let Some((holder_no, _)) = of_chunk.iter().rev().max_by_key(|(_, rows)| rows.num_rows())
             {
@@ -146,7 +158,7 @@ impl<'w, 'u, 't> AtWork<'w, 'u, 't> {
                 let Some((files, gathering)) = &mut first else { continue };
                 if *files.holder_no() != holder_no {
                     others.add(&holder_no, &flat_batch(&rows)?)?;
-                } else if let Some(rows) = gathering.add(rows)? {
+                } else if let Some(rows) = gathering.add(if several { flat_batch(&rows)? } else { rows })? {
                     self.chunk(&rows, files)?;
                 }
             }

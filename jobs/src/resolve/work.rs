@@ -18,6 +18,7 @@ use crate::publish::table_file::PublishedFile;
 use crate::registry::Registry;
 use crate::stack::StackRules;
 use crate::stack::gather::Cells;
+use crate::stack::scan::AtOnce;
 use crate::stack::unit::{StackRequest, engine};
 use datafusion::execution::SessionState;
 use rayon::prelude::*;
@@ -135,8 +136,11 @@ impl<'a> Work<'a> {
         let range = self.range.unwrap_or(MonthRange { first: Month(0), last: Month(0) });
         let limits = self.levels.in_months(range);
         let threads = rayon::current_num_threads();
+        let at_once = threads.min(self.place.limits.memory_bytes / UNIT_BYTES).max(1);
+        let mut engine = self.engine.clone();
+        engine.config_mut().set_extension(Arc::new(AtOnce(at_once)));
         let shop = Workshop {
-            engine: self.engine.clone(),
+            engine,
             handle: self.runtime.handle().clone(),
             pool: rayon::ThreadPoolBuilder::new().num_threads(threads).build()?,
             request: StackRequest {
@@ -165,7 +169,6 @@ impl<'a> Work<'a> {
             progress,
         };
         let jobs = self.jobs();
-        let at_once = threads.min(self.place.limits.memory_bytes / UNIT_BYTES).max(1);
         let done = shop.all(&jobs, at_once, &self.told)?;
         drop(jobs);
         drop(shop);
@@ -186,7 +189,7 @@ impl<'a> Work<'a> {
         let job = |(at, verdict): (usize, &Verdict)| Job {
             at,
             unit: &self.prepared.units[at],
-            files: &self.prepared.inputs[at].files,
+            files: self.prepared.inputs[at].digest.is_some().then_some(&*self.prepared.inputs[at].files),
             standing: of_base.clone().filter(|_| *verdict == Verdict::OtherMonths).unwrap_or_default(),
         };
         verdicts.filter(|(_, verdict)| **verdict != Verdict::Stands).map(job).collect()

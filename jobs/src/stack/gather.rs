@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt32Type};
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 use tsumiage_schemas::holder::Holders;
@@ -108,6 +108,10 @@ impl Values for Columns<'_> {
             DataType::Utf8 => column.as_string::<i32>().value(a) == column.as_string::<i32>().value(b),
             DataType::Int32 => {
                 let values = column.as_primitive::<Int32Type>();
+                values.value(a) == values.value(b)
+            }
+            DataType::Date32 => {
+                let values = column.as_primitive::<Date32Type>();
                 values.value(a) == values.value(b)
             }
             _ => column.slice(a, 1).to_data() == column.slice(b, 1).to_data(),

@@ -30,8 +30,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct MergedRuns(pub usize);
 
-/// Rows that a merge holds in all its batches together, about 75 MB: enough for 192 runs.
+/// Rows that a merge holds in all its batches together, about 75 MB of sparse records: enough for 192 runs.
 const MERGED_ROWS: usize = 24 * 8_192;
+
+/// How many plans run at once and share what a merge may hold. An extension of the session's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct AtOnce(pub usize);
 
 /// Batches of runs may be so many times as large as others: stacking joins them into chunks anyway.
 const LARGER: usize = 2;
@@ -125,7 +129,8 @@ impl TableProvider for LedgerRuns {
             vec![FileGroup::new(files)]
         };
         let most = LARGER * state.config().batch_size();
-        let rows = (MERGED_ROWS / groups.len().max(1)).max(LEAST_ROWS).min(most);
+        let at_once = state.config().get_extension::<AtOnce>().map_or(1, |plans| plans.0.max(1));
+        let rows = (MERGED_ROWS / at_once / groups.len().max(1)).max(LEAST_ROWS).min(most);
         let insured = self.schema.index_of("insured_no")?;
         let ascending = SortOptions { descending: false, nulls_first: false };
         let by_insured = PhysicalSortExpr::new(Arc::new(Column::new("insured_no", insured)), ascending);

@@ -118,12 +118,11 @@ impl Archive {
         let Some(copy) = stored.copy.take() else { return Ok(()) };
         let folder = self.folder(&stored.arrival.file_id);
         match fs::create_dir(&folder) {
-            Ok(()) => {
-                folders.insert(self.root.clone());
-            }
+            Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(DiskError::new(&folder, error)),
         }
+        folders.insert(self.root.clone()); // a killed run may have made the folder and not synced its name
         copy.persist(&stored.path).map_err(|e| DiskError::new(&stored.path, e.error))?;
         folders.insert(folder);
         crash::point("archive.bytes.named", &stored.path)

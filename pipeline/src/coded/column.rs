@@ -13,6 +13,10 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 use std::cmp::Ordering;
 
+/// A dictionary of more bytes is given up, as the library's writer does: the pages that follow have their values
+/// one after the other.
+const MOST_DICTIONARY_BYTES: usize = 1 << 20;
+
 /// False positives of a bloom filter, as the library's default.
 const FALSE_POSITIVES: f64 = 0.05;
 
@@ -41,6 +45,10 @@ pub struct ColumnWriter {
     uncompressed: usize,
     /// Rows without a value since the last page: they become one.
     null_rows: usize,
+    /// Bytes of the dictionary so far.
+    dictionary_bytes: usize,
+    /// Pages come without dictionary since it became too large.
+    given_up: bool,
 }
 
 /// What is known of a value in this row group.
@@ -72,12 +80,9 @@ impl ColumnWriter {
             body: Vec::new(),
             uncompressed: 0,
             null_rows: 0,
+            dictionary_bytes: 0,
+            given_up: false,
         }
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.body.len() + 8 * self.known.len() + 4 * self.used.len()
     }
 
     /// Adds a page: the numbers of these rows, or of all if `None`.
@@ -98,7 +103,9 @@ impl ColumnWriter {
                 self.null_rows += count;
                 Ok(())
             }
-            Some(only) if self.way == Way::Dictionary => self.same(only, count, values, scratch),
+            Some(only) if self.way == Way::Dictionary && !self.given_up => {
+                self.same(only, count, values, scratch)
+            }
             _ => {
                 scratch.rows.clear();
                 match rows {
@@ -135,7 +142,7 @@ impl ColumnWriter {
         let mut span = None;
         scratch.levels(rows, nulls);
         match self.way {
-            Way::Dictionary => {
+            Way::Dictionary if !self.given_up => {
                 scratch.codes.clear();
                 scratch.codes.reserve(rows);
                 for &number in scratch.rows.iter().filter(|number| **number != NOT_SET) {
@@ -145,13 +152,15 @@ impl ColumnWriter {
                 scratch.page.push(width as u8);
                 hybrid::encode(&scratch.codes, width, &mut scratch.page);
             }
-            Way::Plain => {
+            Way::Plain | Way::Dictionary => {
                 for &number in scratch.rows.iter().filter(|number| **number != NOT_SET) {
                     widen(&mut span, number, values);
                     values.push_plain(number, &mut scratch.page);
                 }
                 if self.bloom {
+                    // Rows of a person stand together.
                     self.used.extend(scratch.rows.iter().filter(|number| **number != NOT_SET));
+                    self.used.dedup();
                 }
             }
             Way::Bits => {
@@ -180,6 +189,7 @@ impl ColumnWriter {
             known.page = page;
             if known.code == 0 {
                 self.used.push(number);
+                self.dictionary_bytes += values.plain_bytes(number);
                 known.code = self.used.len() as u32;
             }
             widen(span, number, values);
@@ -193,7 +203,10 @@ impl ColumnWriter {
 
     /// Before a page with values: those without any so far.
     fn begin(&mut self, values: &Values, scratch: &mut Scratch) -> Result<()> {
-        if self.way == Way::Dictionary && self.known.len() < values.len() {
+        if self.way == Way::Dictionary && self.dictionary_bytes > MOST_DICTIONARY_BYTES {
+            self.given_up = true;
+            self.known = Vec::new();
+        } else if self.way == Way::Dictionary && self.known.len() < values.len() {
             self.known.resize(values.len(), Known::default());
         }
         self.end_nulls(false, scratch)
@@ -208,7 +221,7 @@ impl ColumnWriter {
         if all {
             self.way = Way::Plain; // a dictionary of nothing is no dictionary
         }
-        if self.way == Way::Dictionary {
+        if self.way == Way::Dictionary && !self.given_up {
             scratch.page.push(1);
         }
         self.end_page(rows, rows, None, scratch)
@@ -221,7 +234,8 @@ impl ColumnWriter {
         span: Option<(u32, u32)>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let encoding = if self.way == Way::Dictionary { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
+        let by_dictionary = self.way == Way::Dictionary && !self.given_up;
+        let encoding = if by_dictionary { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
         self.pages.push(PageFacts { offset: self.body.len(), rows, nulls, span });
         self.uncompressed += scratch.data_page(rows, encoding, &mut self.body)?;
         Ok(())

@@ -106,3 +106,65 @@ fn header(mut value: u64, out: &mut Vec<u8>) {
     }
     out.push(value as u8);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads what was encoded, written from the format's description.
+    fn decode(mut bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        while numbers.len() < count {
+            let (mut header, mut shift) = (0u64, 0);
+            loop {
+                let byte = bytes[0];
+                bytes = &bytes[1..];
+                header |= u64::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            if header & 1 == 0 {
+                let (value, rest) = bytes.split_at(width.div_ceil(8) as usize);
+                let value = value.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+                numbers.extend(std::iter::repeat_n(value, (header >> 1) as usize));
+                bytes = rest;
+                continue;
+            }
+            let (packed, rest) = bytes.split_at((header >> 1) as usize * width as usize);
+            let bit = |at: usize| u32::from(packed[at / 8] >> (at % 8) & 1);
+            let number =
+                |n: usize| (0..width as usize).map(|at| bit(n * width as usize + at) << at).sum::<u32>();
+            numbers.extend((0..(header >> 1) as usize * 8).map(number));
+            bytes = rest;
+        }
+        assert!(bytes.is_empty());
+        numbers.truncate(count);
+        numbers
+    }
+
+    #[test]
+    fn every_width_and_length_comes_back() {
+        for bits in 1..=32 {
+            let most = u32::MAX >> (32 - bits);
+            assert_eq!(width(most), bits);
+            for length in 0..70usize {
+                for runs in [1usize, 3, 8, 11, 24, 100] {
+                    let number = |at: usize| {
+                        ((at / runs) as u32).wrapping_mul(2_654_435_761).rotate_left(at as u32 / 9) & most
+                    };
+                    let numbers: Vec<u32> = (0..length).map(number).collect();
+                    let mut out = Vec::new();
+                    encode(&numbers, bits, &mut out);
+                    assert_eq!(
+                        decode(&out, bits, length),
+                        numbers,
+                        "{bits} bits, {length} numbers, runs of {runs}"
+                    );
+                }
+            }
+        }
+        assert_eq!((width(0), width(1), width(2), width(255), width(256)), (1, 1, 2, 8, 9));
+    }
+}

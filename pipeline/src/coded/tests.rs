@@ -1,13 +1,17 @@
 //! Files are read back by the library, and must hold the rows, their statistics and nothing else.
 
 use super::{ColumnWriter, GroupsWriter, Numbers, Shape, Values};
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use parquet::file::properties::WriterProperties;
+use parquet::basic::{BoundaryOrder, Encoding};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::properties::{ReaderProperties, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::serialized_reader::ReadOptionsBuilder;
 use proptest::prelude::*;
@@ -72,7 +76,7 @@ fn read(file: Vec<u8>) -> RecordBatch {
 }
 
 fn metadata(file: Vec<u8>) -> ParquetMetaData {
-    let options = ReadOptionsBuilder::new().with_page_index_policy(PageIndexPolicy::Required).build();
+    let options = ReadOptionsBuilder::new().with_page_index().build();
     SerializedFileReader::new_with_options(Bytes::from(file), options).unwrap().metadata().clone()
 }
 
@@ -110,7 +114,7 @@ fn pages() -> impl Strategy<Value = Vec<(RecordBatch, Option<Vec<u32>>)>> {
 fn rows_of(pages: &[(RecordBatch, Option<Vec<u32>>)]) -> RecordBatch {
     let of_page = |(batch, rows): &(RecordBatch, Option<Vec<u32>>)| match rows {
         None => batch.clone(),
-        Some(rows) => take_record_batch(batch, &rows.clone().into()).unwrap(),
+        Some(rows) => take_record_batch(batch, &UInt32Array::from(rows.clone())).unwrap(),
     };
     concat_batches(&schema(), &pages.iter().map(of_page).collect::<Vec<_>>()).unwrap()
 }
@@ -161,12 +165,64 @@ fn readers_can_prune_by_groups_pages_and_filters() {
     let pages_of =
         |at: usize| offsets[at].page_locations().iter().map(|p| p.first_row_index).collect::<Vec<_>>();
     assert_eq!((pages_of(0), pages_of(3)), (vec![0, 100], vec![0]), "nothing is one page");
-    let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
-    let filter = reader.get_row_group(1).unwrap();
-    let _ = filter; // filters are read with the column below
+    let spans = |at: usize| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let ColumnIndexMetaData::BYTE_ARRAY(index) = &metadata.column_index().unwrap()[0][at] else {
+            panic!("no texts")
+        };
+        let text = |text: Option<&[u8]>| text.unwrap_or_default().to_vec();
+        (0..index.num_pages() as usize)
+            .map(|page| (text(index.min_value(page)), text(index.max_value(page))))
+            .collect()
+    };
+    let span = |from: &str, to: &str| (from.as_bytes().to_vec(), to.as_bytes().to_vec());
+    assert_eq!(spans(0), [span("00000", "00099"), span("00100", "00199")]);
+    assert_eq!(spans(1), [span("t0", "t2"), span("t0", "t2")]);
+    let orders = &metadata.column_index().unwrap()[0];
+    assert_eq!(orders[0].get_boundary_order(), Some(BoundaryOrder::ASCENDING));
+    assert_eq!(orders[4].get_boundary_order(), Some(BoundaryOrder::DESCENDING));
     let column = metadata.row_group(1).column(0);
     assert!(
         column.bloom_filter_offset().is_some()
             && metadata.row_group(1).column(1).bloom_filter_offset().is_none()
     );
+}
+
+#[test]
+fn filters_know_their_keys() {
+    let row = |n: i32| (format!("{:05}", n / 2), None, None, None, None, None);
+    let rows: Vec<Row> = (0..5_000).map(row).collect();
+    let file = written(&[(batch(&rows), None)], 1, &batch(&[]));
+    let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
+    let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
+    let reader = SerializedFileReader::new_with_options(Bytes::from(file), options).unwrap();
+    let group = reader.get_row_group(0).unwrap();
+    let filter = group.get_column_bloom_filter(0).unwrap();
+    assert!((0..2_500).all(|n| filter.check(format!("{n:05}").as_str())));
+    let wrong = (2_500..12_500).filter(|n| filter.check(format!("{n:05}").as_str())).count();
+    assert!(wrong < 800, "{wrong} of 10,000 that are not there");
+}
+
+#[test]
+fn a_dictionary_that_becomes_too_large_is_given_up() {
+    let row = |n: i32| {
+        let text = (n % 7 != 0).then(|| format!("{n:040}"));
+        (n.to_string(), text, Some(n), Some(n % 3), None, None)
+    };
+    let page = |from: i32| (batch(&(from..from + 20_000).map(row).collect::<Vec<_>>()), None);
+    // A page without values and one of a single value come behind it.
+    let nothing: Vec<Row> = (0..50).map(|n| (n.to_string(), None, None, None, None, None)).collect();
+    let same: Vec<Row> =
+        (0..50).map(|n| (n.to_string(), Some("x".to_owned()), Some(5), None, None, None)).collect();
+    let pages =
+        [page(0), page(20_000), page(40_000), (batch(&nothing), None), (batch(&same), None), page(60_000)];
+    let file = written(&pages, 6, &batch(&[]));
+    assert_eq!(read(file.clone()), rows_of(&pages));
+    let metadata = metadata(file);
+    let encodings: Vec<Encoding> = metadata.row_group(0).column(1).encodings().collect();
+    assert!(
+        encodings.contains(&Encoding::PLAIN) && encodings.contains(&Encoding::RLE_DICTIONARY),
+        "{encodings:?}"
+    );
+    let size = metadata.row_group(0).column(1).uncompressed_size();
+    assert!(size < 80_000 * 46, "{size} bytes");
 }

@@ -24,7 +24,7 @@ pub struct Values {
 #[derive(Debug)]
 enum Kept {
     /// End of every text, with a zero in front, and all their bytes.
-    Texts(Vec<u32>, Vec<u8>),
+    Texts(Vec<usize>, Vec<u8>),
     /// Numbers, and how many bytes each has in a file.
     Numbers(Vec<i64>, usize),
 }
@@ -84,14 +84,6 @@ impl Values {
         self.hashes.is_empty()
     }
 
-    /// Bytes of all texts, or of all numbers.
-    pub fn bytes(&self) -> usize {
-        match &self.kept {
-            Kept::Texts(_, bytes) => bytes.len(),
-            Kept::Numbers(numbers, bytes) => bytes * numbers.len(),
-        }
-    }
-
     /// The number of a text.
     pub fn text(&mut self, value: &[u8]) -> u32 {
         let Kept::Texts(ends, bytes) = &mut self.kept else { return NOT_SET };
@@ -101,7 +93,7 @@ impl Values {
             return *number;
         }
         bytes.extend_from_slice(value);
-        ends.push(bytes.len() as u32); // a chunk of rows has less than 2 GiB of text, or Arrow refuses it
+        ends.push(bytes.len());
         self.keep(hash)
     }
 
@@ -212,6 +204,14 @@ impl Values {
         }
     }
 
+    /// Bytes that [`Values::push_plain`] appends.
+    pub(super) fn plain_bytes(&self, number: u32) -> usize {
+        match &self.kept {
+            Kept::Texts(ends, bytes) => 4 + text_at(ends, bytes, number).len(),
+            Kept::Numbers(_, bytes) => *bytes,
+        }
+    }
+
     /// Appends a value as Parquet has it in plain pages and dictionaries.
     pub(super) fn push_plain(&self, number: u32, out: &mut Vec<u8>) {
         match &self.kept {
@@ -237,7 +237,7 @@ impl Values {
     }
 }
 
-fn text_at<'b>(ends: &[u32], bytes: &'b [u8], number: u32) -> &'b [u8] {
+fn text_at<'b>(ends: &[usize], bytes: &'b [u8], number: u32) -> &'b [u8] {
     let at = number as usize;
-    &bytes[ends[at] as usize..ends[at + 1] as usize]
+    &bytes[ends[at]..ends[at + 1]]
 }

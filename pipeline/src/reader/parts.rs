@@ -87,6 +87,7 @@ pub(super) fn read<'c, 'f, E>(
             let part = result.recv().ok(); // none where its thread panicked; the scope hands that on
             match part.filter(|part| splitter.next() == place.start && reading.can_take(&part.reading)) {
                 Some(part) => {
+                    in_vain = 0;
                     splitter = Splitter::from(file, part.end);
                     reading.take(part.reading, part.facts, sink)?;
                 }

@@ -110,8 +110,10 @@ fn sealed(intake: &Intake<'_>, file: &Coming<'_>) -> Result<Seal, LogError> {
 }
 
 fn add(commit: &mut Commit<'_>, log: &EmbeddedLog, file: &Coming<'_>, seal: &Seal) -> Result<(), DiskError> {
-    let Some(sealed) = log.take(&seal.arrival.file_id) else { return Ok(()) }; // never: it was just sealed
     let name = Path::new(file.name);
+    let Some(sealed) = log.take(&seal.arrival.file_id) else {
+        return Err(DiskError::invalid(name, "was read and is gone from the log; run again"));
+    };
     let findings = findings_batches(&sealed.findings);
     let findings = findings.map(|batch| batch.map_err(|e| DiskError::invalid(name, e)));
     commit.add_as(file.seq, seal.clone(), findings, sealed.batches()?)

@@ -93,7 +93,7 @@ fn parts_of_a_good_file_are_taken() {
     let mut splitter = Splitter::new(&bytes);
     splitter.advance().unwrap();
     let control = envelope::read_control(&COMPILED, splitter.items(), false, &OPTIONS, &mut report);
-    let facts = control.processing_month.map(|month| facts::Facts::new(&COMPILED, 7, bytes.len(), month));
+    let facts = control.processing_month.map(|month| facts::Facts::new(&COMPILED, 7, &bytes, month));
     let mut reading = Reading::new(&COMPILED, facts, control, report);
     let mut rows = Vec::new();
     let mut sink = |_, batch: RecordBatch| {
