@@ -205,10 +205,10 @@ fn main() {
         "{:24}{:>9}{:>9}{:>9}{:>12}{:>10}{:>10}",
         "", "s", "core s", "MB/s", "facts/s", "x memcpy", "x sha256"
     );
-    for step in 0..steps {
+    for (step, (name, _)) in rounds[0].iter().enumerate() {
         let (seconds, cores) = (median(step, 0), median(step, 1));
         let (bytes, facts) = (bench.bytes as f64 / 1e6 / seconds, bench.facts as f64 / seconds);
-        let (name, to_copy, to_hash) = (rounds[0][step].0, cores / copying, cores / hashing);
+        let (to_copy, to_hash) = (cores / copying, cores / hashing);
         println!("{name:24}{seconds:9.3}{cores:9.3}{bytes:9.0}{facts:12.0}{to_copy:10.1}{to_hash:10.1}");
     }
 }

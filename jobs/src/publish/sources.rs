@@ -39,8 +39,8 @@ enum From {
     Stacked,
     /// Made of the calendar's span, the file's number, or the holder's name on the record's day.
     ValidTo,
-    FromMonth,
-    ToMonth,
+    FirstMonth,
+    LastMonth,
     FileId,
     HolderName,
     /// A month's own.
@@ -126,8 +126,8 @@ pub(super) fn chain(hashes: &mut [u64], numbers: &Numbers, values: &Values) {
 fn in_history(name: &str) -> (&str, From) {
     match name {
         "valid_to" => (name, From::ValidTo),
-        "from_month" => (name, From::FromMonth),
-        "to_month" => (name, From::ToMonth),
+        "from_month" => (name, From::FirstMonth),
+        "to_month" => (name, From::LastMonth),
         "file_id" => (name, From::FileId),
         "holder_name" => (name, From::HolderName),
         "valid_from" => ("movement_date", From::Stacked),
@@ -152,8 +152,8 @@ fn numbers(
     match source.from {
         From::Month => Numbers::default(),
         From::ValidTo => days(&|span| span.valid_to.map(|day| day.0), values),
-        From::FromMonth => days(&|span| first_of(span.from_month), values),
-        From::ToMonth => days(&|span| first_of(span.to_month), values),
+        From::FirstMonth => days(&|span| first_of(span.from_month), values),
+        From::LastMonth => days(&|span| first_of(span.to_month), values),
         From::FileId => file_ids(stacked, rows, context.file_ids, values),
         From::HolderName => holder_names(stacked, rows, context.names, values),
         From::Stacked => match stacked.column_by_name(&source.name) {

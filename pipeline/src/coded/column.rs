@@ -165,15 +165,13 @@ impl ColumnWriter {
             }
             Way::Bits => {
                 let set = scratch.rows.iter().filter(|number| **number != NOT_SET);
-                let mut count = 0;
                 let from = scratch.page.len();
-                for &number in set {
+                for (at, &number) in set.enumerate() {
                     widen(&mut span, number, values);
-                    if count % 8 == 0 {
+                    if at % 8 == 0 {
                         scratch.page.push(0);
                     }
-                    scratch.page[from + count / 8] |= (values.number_of(number) as u8) << (count % 8);
-                    count += 1;
+                    scratch.page[from + at / 8] |= (values.number_of(number) as u8) << (at % 8);
                 }
             }
         }
