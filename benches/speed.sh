@@ -3,7 +3,7 @@
 # `nightly` beside DuckDB and Polars, and the cost of a correction. Each prints its input, medians, and ratios to limits
 # measured in the same run.
 #
-#   benches/speed.sh            about 25 minutes on 2 cores, besides the build
+#   benches/speed.sh            about 15 minutes on 2 cores, besides two builds (the benchmarks have libraries of their own)
 #   benches/speed.sh --small    a tenth of the data, to see that all of it runs
 #   benches/speed.sh --large    besides, 10 million movements of 1 million recipients (needs 30 GB of disk)
 set -euo pipefail
