@@ -8,9 +8,5 @@
 # 10 minutes on 2 cores, besides the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program="${TSUMIAGE:-}"
-if [ -z "$program" ]; then
-    cargo build --release --workspace
-    program="${CARGO_TARGET_DIR:-target}/release/tsumiage"
-fi
+source benches/program.sh
 exec python3 benches/incremental.py --program "$program" "$@"

@@ -7,9 +7,5 @@
 # Builds the program (release), prints a line. TSUMIAGE: another program to measure, which is then not built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program="${TSUMIAGE:-}"
-if [ -z "$program" ]; then
-    cargo build --release --workspace
-    program="${CARGO_TARGET_DIR:-target}/release/tsumiage"
-fi
+source benches/program.sh
 exec python3 benches/nightly.py --program "$program" "$@"

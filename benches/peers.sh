@@ -17,9 +17,5 @@ if ! cmp -s "$requirements" "$venv/requirements.txt"; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
     cp "$requirements" "$venv/requirements.txt" # last: marks the folder as whole
 fi
-program="${TSUMIAGE:-}"
-if [ -z "$program" ]; then
-    cargo build --release --workspace
-    program="$target/release/tsumiage"
-fi
+source benches/program.sh
 exec "$venv/bin/python" benches/peers.py --program "$program" "$@"

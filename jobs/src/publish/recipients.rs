@@ -4,6 +4,7 @@
 //! by page, into the history and all months; columns and files are made on all cores, each by itself, so that
 //! threads cannot change bytes.
 
+use super::calendar::MonthRows;
 use super::digest::{OWN_MONTH_COLUMNS, RowsDigest, order};
 use super::months::{ChunkMonths, Context};
 use super::output::Output;
@@ -11,7 +12,7 @@ use super::own::OwnColumn;
 use super::sources::{Sources, chain};
 use super::table_file::{GROUP_ROWS, PublishedFile, RECIPIENT_TABLE, properties};
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
 use std::path::Path;
@@ -140,40 +141,28 @@ impl<'a> HolderFiles<'a> {
         let sources = &self.tables.sources;
         let own = OwnColumn { context: self.context, sources, holder_no: &self.holder_no, history };
         let files = &self.files[1..];
-        let names: Vec<&str> =
-            self.tables.month.schema().fields().iter().map(|field| field.name().as_str()).collect();
-        let mut kept: Vec<Option<Values>> = std::mem::take(&mut self.values).into_iter().map(Some).collect();
-        // The values of these columns change, those of the others are only looked at.
-        let mut columns: Vec<(&str, usize, Option<Values>)> = names
-            .iter()
-            .zip(&sources.month)
-            .map(|(name, &at)| {
-                let own = OWN_MONTH_COLUMNS.contains(name)
-                    && at != sources.insurer_no
-                    && at != sources.movement_date;
-                (*name, at, own.then(|| kept[at].take()).flatten())
-            })
-            .collect();
-        let made = columns.par_iter_mut().with_max_len(1).map(|(name, _, values)| {
-            let name: &str = name;
-            if !OWN_MONTH_COLUMNS.contains(&name) {
-                return Vec::new();
-            }
+        let of_months = |numbers: &mut dyn FnMut(usize, &MonthRows) -> Numbers| -> Vec<Numbers> {
             let months = chunk.months.iter().zip(files).enumerate();
-            let of_month = months.map(|(index, (rows, file))| match values.as_mut() {
-                _ if file.stands => Numbers::default(),
-                Some(values) => own.numbers(name, index, rows, values),
-                None => own.of_history(name, rows).unwrap_or_default(),
-            });
-            of_month.collect()
+            let of_month = |(index, (rows, file)): (usize, (&MonthRows, &TableOut))| {
+                if file.stands { Numbers::default() } else { numbers(index, rows) }
+            };
+            months.map(of_month).collect()
+        };
+        let of_sources = self.values.par_iter_mut().enumerate().with_max_len(1);
+        let of_sources = of_sources.map(|(at, values)| match sources.own_name(at) {
+            Some(name) => of_months(&mut |index, rows| own.numbers(name, index, rows, values)),
+            None => Vec::new(),
         });
-        let made = made.collect();
-        for (_, at, values) in columns {
-            kept[at] = values.or(kept[at].take());
-        }
-        let none = || Values::new(&DataType::Utf8);
-        self.values = kept.into_iter().map(|values| values.unwrap_or_else(none)).collect();
-        made
+        let mut of_sources: Vec<Vec<Numbers>> = of_sources.collect();
+        let columns = self.tables.month.schema().fields().iter().zip(&sources.month);
+        let column = |(field, &at): (&FieldRef, &usize)| match sources.own_name(at) {
+            Some(_) => std::mem::take(&mut of_sources[at]),
+            None if OWN_MONTH_COLUMNS.contains(&field.name().as_str()) => {
+                of_months(&mut |_, rows| own.of_history(field.name(), rows).unwrap_or_default())
+            }
+            None => Vec::new(),
+        };
+        columns.map(column).collect()
     }
 
     fn add_digests(

@@ -80,6 +80,12 @@ impl Sources {
         Sources { sources, history, month, movement_date, insurer_no }
     }
 
+    /// The name of a source that is a month's own.
+    pub(super) fn own_name(&self, at: usize) -> Option<&str> {
+        let source = &self.sources[at];
+        (source.from == From::Month).then_some(source.name.as_str())
+    }
+
     /// No values yet, of a holder.
     pub fn values(&self) -> Vec<Values> {
         self.sources.iter().map(|source| Values::new(&source.data_type)).collect()

@@ -103,9 +103,7 @@ impl ColumnWriter {
                 self.null_rows += count;
                 Ok(())
             }
-            Some(only) if self.way == Way::Dictionary && !self.given_up => {
-                self.same(only, count, values, scratch)
-            }
+            Some(only) if self.by_dictionary() => self.same(only, count, values, scratch),
             _ => {
                 scratch.rows.clear();
                 match rows {
@@ -142,7 +140,7 @@ impl ColumnWriter {
         let mut span = None;
         scratch.levels(rows, nulls);
         match self.way {
-            Way::Dictionary if !self.given_up => {
+            Way::Dictionary if self.by_dictionary() => {
                 scratch.codes.clear();
                 scratch.codes.reserve(rows);
                 for &number in scratch.rows.iter().filter(|number| **number != NOT_SET) {
@@ -156,11 +154,10 @@ impl ColumnWriter {
                 for &number in scratch.rows.iter().filter(|number| **number != NOT_SET) {
                     widen(&mut span, number, values);
                     values.push_plain(number, &mut scratch.page);
-                }
-                if self.bloom {
                     // Rows of a person stand together.
-                    self.used.extend(scratch.rows.iter().filter(|number| **number != NOT_SET));
-                    self.used.dedup();
+                    if self.bloom && self.used.last() != Some(&number) {
+                        self.used.push(number);
+                    }
                 }
             }
             Way::Bits => {
@@ -195,6 +192,11 @@ impl ColumnWriter {
         known.code - 1
     }
 
+    /// Whether pages have places in the dictionary, which is not given up.
+    fn by_dictionary(&self) -> bool {
+        self.way == Way::Dictionary && !self.given_up
+    }
+
     fn width(&self) -> u32 {
         hybrid::width((self.used.len() as u32).saturating_sub(1))
     }
@@ -219,7 +221,7 @@ impl ColumnWriter {
         if all {
             self.way = Way::Plain; // a dictionary of nothing is no dictionary
         }
-        if self.way == Way::Dictionary && !self.given_up {
+        if self.by_dictionary() {
             scratch.page.push(1);
         }
         self.end_page(rows, rows, None, scratch)
@@ -232,8 +234,7 @@ impl ColumnWriter {
         span: Option<(u32, u32)>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let by_dictionary = self.way == Way::Dictionary && !self.given_up;
-        let encoding = if by_dictionary { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
+        let encoding = if self.by_dictionary() { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
         self.pages.push(PageFacts { offset: self.body.len(), rows, nulls, span });
         self.uncompressed += scratch.data_page(rows, encoding, &mut self.body)?;
         Ok(())

@@ -89,7 +89,7 @@ impl ColumnWriter {
 /// A file being written, a row group at a time.
 pub struct GroupsWriter<W: Write + Send> {
     writer: SerializedFileWriter<W>,
-    shape: Shape,
+    descr: Arc<SchemaDescriptor>,
 }
 
 impl<W: Write + Send> GroupsWriter<W> {
@@ -100,7 +100,7 @@ impl<W: Write + Send> GroupsWriter<W> {
     pub fn new(out: W, shape: &Shape) -> Result<GroupsWriter<W>> {
         let root = shape.descr.root_schema_ptr();
         let writer = SerializedFileWriter::new(out, root, Arc::clone(&shape.properties))?;
-        Ok(GroupsWriter { writer, shape: shape.clone() })
+        Ok(GroupsWriter { writer, descr: Arc::clone(&shape.descr) })
     }
 
     /// Writes a row group: a chunk of every column, in order, each with its values.
@@ -109,7 +109,7 @@ impl<W: Write + Send> GroupsWriter<W> {
     /// It cannot be written.
     pub fn group<'v>(&mut self, columns: impl Iterator<Item = (ColumnWriter, &'v Values)>) -> Result<()> {
         let mut group = self.writer.next_row_group()?;
-        for ((column, values), descr) in columns.zip(self.shape.descr.columns()) {
+        for ((column, values), descr) in columns.zip(self.descr.columns()) {
             let (bytes, result) = with_scratch(|scratch| column.close(descr, values, scratch))?;
             group.append_column(&Bytes::from(bytes), result)?;
         }
