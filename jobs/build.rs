@@ -14,8 +14,10 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={folder}");
         sources(Path::new(folder), &mut files)?;
     }
-    println!("cargo::rerun-if-changed=src/facts.rs");
-    files.push(PathBuf::from("src/facts.rs"));
+    for file in ["src/facts.rs", "src/khs/people.rs", "src/khs/beginning.rs"] {
+        println!("cargo::rerun-if-changed={file}");
+        files.push(PathBuf::from(file));
+    }
     // Other versions of arrow and parquet may write other bytes.
     println!("cargo::rerun-if-changed=../Cargo.lock");
     files.push(PathBuf::from("../Cargo.lock"));

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests, with their own set-up: Rust tests of the workspace, those with a real Apache Kafka (Java 17 and Maven; it
 # goes to target/kafka), then the samples through the program and the snapshots through DuckDB, Polars and pyarrow, the
-# metrics through Prometheus' parser, docker-compose.yml through its schema (Python packages go to target/python).
+# metrics through Prometheus' parser, docker-compose.yml through its schema, the KHS API through clients that are not ours
+# (Python packages go to target/python).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target="${CARGO_TARGET_DIR:-target}"
@@ -53,15 +54,19 @@ first="$("$target/debug/tsumiage" query "SELECT min(file_id) FROM recipient_mont
 "$target/debug/tsumiage" withdraw "$first" --reason test --data "$work/data"
 "$target/debug/tsumiage" resolve --data "$work/data" >"$work/out-again"
 "$target/debug/tsumiage" nightly --inbox samples/union/inbox --data "$work/data-union" --on 2026-05-01 >"$work/out-union"
+"$target/debug/tsumiage" khs load samples/union/cards.csv --data "$work/data-union" --on 2026-05-02
+"$target/debug/tsumiage" resolve --data "$work/data-union" >"$work/out-cards"
 
 if python_ready; then
-    for out in "$work/out" "$work/out-again" "$work/out-union"; do
+    for out in "$work/out" "$work/out-again" "$work/out-union" "$work/out-cards"; do
         snapshot="$(tail -n 1 "$out" | cut -d ' ' -f 3-)"
         "$venv/bin/python" tests/interop/check_snapshot.py "$snapshot"
     done
     "$venv/bin/python" tests/interop/check_metrics.py "$work/tsumiage.prom" "$code"
     "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec docker-compose.yml
     "$venv/bin/python" tests/kafka/check_compose.py "$target/debug/tsumiage"
+    mkdir "$work/khs"
+    tests/khs/run.sh "$target/debug/tsumiage" "$venv/bin/python" "$work/khs"
 elif [ "${CI:-}" = true ]; then
     echo "the interop tests need Python 3 with venv and the packages of $requirements" >&2
     exit 1

@@ -79,9 +79,14 @@ impl<'a> KnownFiles<'a> {
     }
 
     /// The months published by default: up to the newest processing month known, at most 36, not before
-    /// the first movement's month; withdrawn files do not count. `None` if no file was accepted.
+    /// the first movement's month; withdrawn files do not count, nor those of KHS, which have no months of their own:
+    /// a refresh must not move the window. `None` if no file was accepted.
     pub fn default_months(&self) -> Option<MonthRange> {
-        let accepted = || self.files.iter().filter(|file| !file.file_rejected && !self.is_withdrawn(file));
+        let accepted = || {
+            let counts =
+                |file: &&&FileEntry| !file.file_rejected && !file.is_khs() && !self.is_withdrawn(file);
+            self.files.iter().filter(counts)
+        };
         let last = accepted().filter_map(|file| file.processing_month).max()?;
         let first_movement = accepted().filter_map(|file| file.first_movement).min();
         let earliest = Month(last.0 - DEFAULT_MONTHS + 1);

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod diff;
 pub mod error_lists;
 pub mod facts;
+pub mod khs;
 pub mod plan;
 pub mod publish;
 pub mod published;

@@ -2,6 +2,7 @@
 //!
 //! Promise: an unknown key or wrong value is an error with file and line, never ignored.
 
+use crate::khs::settings::KhsSettings;
 use crate::stack::Inheritance;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,13 @@ pub struct Settings {
     pub batch_rows: usize,
     /// Most runs of the ledger that are merged at once; more are sorted.
     pub merged_runs: usize,
+    /// The KHS API; changes nothing that is read or published.
+    #[serde(skip_serializing_if = "is_default")]
+    pub khs: KhsSettings,
+}
+
+fn is_default(khs: &KhsSettings) -> bool {
+    *khs == KhsSettings::default()
 }
 
 impl Default for Settings {
@@ -50,6 +58,7 @@ impl Default for Settings {
             partitions: 1,
             batch_rows: 8_192,
             merged_runs: 128,
+            khs: KhsSettings::default(),
         }
     }
 }
@@ -59,7 +68,7 @@ const HEAD: &str = "\
 # inheritance: \"arrival\" or \"lazy\"; months: e.g. \"2026-04..2026-10\" (absent: the newest 36);
 # profile: \"strict\" or \"lenient\"; layouts: a folder of layouts, codes and rules (absent: those built in);
 # memory_mib (at least 128), threads (0 = all cores), partitions, batch_rows, merged_runs: speed only,
-# never results.
+# never results; [khs]: the KHS API, see docs/khs.md.
 ";
 
 const NAME: &str = "settings.toml";
@@ -95,7 +104,7 @@ impl Settings {
             Settings { batch_rows: 0 | 1_000_001.., .. } => Some("batch_rows must be 1 to 1000000"),
             Settings { merged_runs: 0 | 193.., .. } => Some("merged_runs must be 1 to 192"),
             Settings { threads: 1_025.., .. } => Some("threads must be 0 to 1024"),
-            _ => None,
+            _ => self.khs.fault(),
         }
     }
 

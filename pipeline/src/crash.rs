@@ -30,6 +30,9 @@ pub const POINTS: &[&str] = &[
     "archive.renew.after",
     "event.before",
     "event.after",
+    // An answer of a KHS API on its way to the archive.
+    "khs.staged.before",
+    "khs.staged.after",
     // The ledger: what a killed run left goes, runs, findings, their sync, manifest.
     "ledger.leftovers.before",
     "ledger.leftovers.after",

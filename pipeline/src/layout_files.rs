@@ -2,7 +2,7 @@
 //! the embedded data files.
 //!
 //! Promise: every CSV file in it is used or named as an error, never passed over; files may lie flat or in
-//! `layouts/`, `codes/` and `rules/`, in UTF-8 or, as spreadsheets save them, in CP932.
+//! `layouts/`, `codes/`, `rules/` and `khs/`, in UTF-8 or, as spreadsheets save them, in CP932.
 
 use crate::disk::{self, DiskError, io};
 use encoding_rs::SHIFT_JIS;
@@ -11,7 +11,7 @@ use tsumiage_schemas::sources::{Layer, Profile};
 use tsumiage_schemas::{DataError, Sources, Spec};
 
 /// Sub-folders that are looked into.
-const FOLDERS: [&str; 3] = ["layouts", "codes", "rules"];
+const FOLDERS: [&str; 4] = ["layouts", "codes", "rules", "khs"];
 
 /// Why layouts cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,12 @@ pub fn read_folder(folder: &Path) -> Result<Layer, LayoutsError> {
 fn insert(layer: &mut Layer, place: String, path: &Path, text: String) -> Result<(), DataError> {
     let known = |place: &str| tsumiage_schemas::data::FILES.iter().any(|(own, _)| *own == place);
     let file = path.display().to_string();
-    if place.starts_with("rules/") && !known(&place) {
-        return Err(DataError::new(&file, 0, "there are no rules of this name"));
+    for (folder, what) in
+        [("rules/", "there are no rules of this name"), ("khs/", "there is no KHS message of this name")]
+    {
+        if place.starts_with(folder) && !known(&place) {
+            return Err(DataError::new(&file, 0, what));
+        }
     }
     if let Some(other) = layer.called.insert(place.clone(), file.clone()) {
         return Err(DataError::new(&file, 0, format!("is there twice: {other}; leave one")));
@@ -92,6 +96,7 @@ fn place_of(name: &str, text: &str) -> Option<String> {
         _ if tsumiage_schemas::data::FILES.iter().any(|(path, _)| *path == rule) => Some(rule),
         ["code", "severity", ..] => Some("findings.csv".to_owned()),
         ["key", ..] => Some("details.csv".to_owned()),
+        ["name", "name_ja", ..] => Some(format!("khs/{name}")),
         ["position", ..] => Some(format!("layouts/{name}")),
         ["code" | "care_level", ..] => Some(format!("codes/{name}")),
         _ => None,

@@ -131,6 +131,28 @@ const NOTES: &[(&[&str], &str, &str)] = &[
         "record_no",
         "That list's position in its file, control record = 1 (コントロールレコードが1)",
     ),
+    (
+        &["khs"],
+        "member_no",
+        "As on the card: the member's or ward's number, insurer_no of recipient_month (被保険者証の番号。構成市町村・行政区)",
+    ),
+    (&["khs"], "insured_no", "Insured number (被保険者番号)"),
+    (
+        &["khs"],
+        "status",
+        "As sent; its meaning is not published, see the code table (送付値。意味は公表されていません)",
+    ),
+    (
+        &["khs"],
+        "end_date",
+        "Day from which the My Number card is no longer used as the insurance card (空 = なし)",
+    ),
+    (&["khs"], "end_cancel_date", "Day on which that was taken back (空 = なし)"),
+    (
+        &["khs"],
+        "known_on",
+        "Take-in day of the answer or file that says so, the newest that names the person (日本の日付)",
+    ),
     (&["files"], "file_id", "Of its bytes, hex; begins what findings --file takes (内容のハッシュ値)"),
     (&["files"], "name", "As first taken in, without folders (最初に受け付けたときの名前)"),
     (&["files"], "data_type", "Of the control record; null = not readable (空 = 読み取れない)"),

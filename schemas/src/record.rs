@@ -1,4 +1,4 @@
-//! The six kinds of data records (domain 1) and the fact tables they go into.
+//! The six kinds of data records (domain 1) and the fact tables they go into; besides, the table of KHS records.
 //!
 //! Promise: a kind is known by the name of its layout file, never by its exchange id: ids are data
 //! (grade D for five of six).
@@ -37,6 +37,8 @@ pub enum FactTable {
     SpecialBenefit,
     /// Union and city memberships.
     Membership,
+    /// Status of insurance cards (KHS, domain 6).
+    Khs,
 }
 
 impl RecordKind {
@@ -130,12 +132,13 @@ impl RecordKind {
 
 impl FactTable {
     /// All tables.
-    pub const ALL: [FactTable; 5] = [
+    pub const ALL: [FactTable; 6] = [
         FactTable::Recipient,
         FactTable::Insurer,
         FactTable::MunicipalLimit,
         FactTable::SpecialBenefit,
         FactTable::Membership,
+        FactTable::Khs,
     ];
 
     /// Its name in file names and documents.
@@ -146,17 +149,19 @@ impl FactTable {
             FactTable::MunicipalLimit => "municipal_limit",
             FactTable::SpecialBenefit => "special_benefit",
             FactTable::Membership => "membership",
+            FactTable::Khs => "khs",
         }
     }
 
-    /// The kind of record whose layout gives the table its items.
-    pub fn kind(self) -> RecordKind {
+    /// The kind of record whose layout gives the table its items; none where that is no exchange record.
+    pub fn kind(self) -> Option<RecordKind> {
         match self {
-            FactTable::Recipient => RecordKind::RecipientMovement,
-            FactTable::Insurer => RecordKind::InsurerMovement,
-            FactTable::MunicipalLimit => RecordKind::MunicipalLimitMovement,
-            FactTable::SpecialBenefit => RecordKind::SpecialBenefitMovement,
-            FactTable::Membership => RecordKind::UnionMembershipMovement,
+            FactTable::Recipient => Some(RecordKind::RecipientMovement),
+            FactTable::Insurer => Some(RecordKind::InsurerMovement),
+            FactTable::MunicipalLimit => Some(RecordKind::MunicipalLimitMovement),
+            FactTable::SpecialBenefit => Some(RecordKind::SpecialBenefitMovement),
+            FactTable::Membership => Some(RecordKind::UnionMembershipMovement),
+            FactTable::Khs => None,
         }
     }
 }

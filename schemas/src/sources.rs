@@ -30,7 +30,7 @@ pub enum Profile {
 pub struct Layer {
     /// What stands before the paths in messages: a folder, or nothing for embedded files.
     pub name: String,
-    /// Path (`layouts/…`, `codes/…`, `rules/…`, `findings.csv`, `details.csv`) to text.
+    /// Path (`layouts/…`, `codes/…`, `rules/…`, `khs/…`, `findings.csv`, `details.csv`) to text.
     pub files: BTreeMap<String, String>,
     /// What messages call a file, where that is not the layer's name and the path.
     pub called: BTreeMap<String, String>,
@@ -156,14 +156,14 @@ impl Sources {
         }
     }
 
-    /// The text of the file that counts for an exchange id, record name, code table, rule or `findings`.
+    /// The text of the file that counts for an exchange id, record name, code table, rule, KHS message or `findings`.
     /// Of merged files that of the first layer.
     pub fn text(&self, name: &str) -> Option<String> {
         let layouts = self.layouts().ok()?;
         if let Some(file) = layouts.values().find(|file| file.name == name || file.id == name) {
             return Some(file.source.text.to_owned());
         }
-        let paths = [format!("codes/{name}.csv"), format!("rules/{name}.csv")];
+        let paths = ["codes", "rules", "khs"].map(|folder| format!("{folder}/{name}.csv"));
         if let Some(source) = paths.iter().find_map(|path| self.whole(path).ok()) {
             return Some(source.text.to_owned());
         }

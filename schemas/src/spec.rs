@@ -3,6 +3,7 @@
 use crate::codes::{CareLevelLimit, CodeTable, parse_limits};
 use crate::csv_table::DataError;
 use crate::finding::Catalogue;
+use crate::khs::Khs;
 use crate::layout::Layout;
 use crate::record::RecordKind;
 use crate::rules::Rules;
@@ -28,6 +29,8 @@ pub struct Spec {
     pub catalogue: Catalogue,
     /// Rules that warn.
     pub rules: Rules,
+    /// Messages of the KHS API.
+    pub khs: Khs,
     /// The data files it was made of.
     pub sources: Sources,
 }
@@ -81,7 +84,8 @@ impl Spec {
         let all = |path| sources.each(path).collect::<Vec<SourceText<'_>>>();
         let catalogue = Catalogue::parse(&all("findings.csv"), &all("details.csv"))?;
         let rules = Rules::parse(&sources)?;
-        let spec = Spec { control, end, layouts, ids, codes, limits, catalogue, rules, sources };
+        let khs = Khs::parse(&sources)?;
+        let spec = Spec { control, end, layouts, ids, codes, limits, catalogue, rules, khs, sources };
         spec.check()?;
         Ok(spec)
     }
@@ -92,7 +96,7 @@ impl Spec {
         }
         crate::checks::check_correction(self.correction(), self.movement())?;
         crate::checks::check_control(&self.control)?;
-        for layout in self.layouts.values().chain([&self.control, &self.end]) {
+        for layout in self.layouts.values().chain([&self.control, &self.end, &self.khs.layout]) {
             for item in &layout.items {
                 if let Some(table) = item.codes.as_ref().filter(|t| !self.codes.contains_key(*t)) {
                     let mut error = DataError::new(
@@ -121,7 +125,16 @@ impl Spec {
             .values()
             .chain(envelope)
             .find_map(|layout| layout.items.iter().find(|i| i.name == item))
-            .map_or(item, |i| &i.name_ja)
+            .map(|i| i.name_ja.as_str())
+            .or_else(|| self.khs.label(item))
+            .unwrap_or(item)
+    }
+
+    /// The Japanese label of a KHS status, if its code table has it: by default the table is empty, since the meaning is
+    /// not published.
+    pub fn khs_status_label(&self, status: &str) -> Option<&str> {
+        let field = self.khs.person.field(crate::khs::name::STATUS)?;
+        self.codes.get(field.codes.as_ref()?)?.labels.get(status).map(String::as_str)
     }
 
     /// The layout of a kind of record.

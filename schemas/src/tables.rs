@@ -20,7 +20,12 @@ pub use crate::checks::MASK_BYTES;
 /// and repeating items, in the order of the layout that gives the table its items.
 pub fn fact_items(spec: &Spec, table: FactTable) -> Vec<&Item> {
     let kept = |item: &&Item| !IDENTITY.contains(&item.name.as_str()) && !item.repeats();
-    spec.layout(table.kind()).items.iter().filter(kept).collect()
+    fact_layout(spec, table).items.iter().filter(kept).collect()
+}
+
+/// The layout that gives a fact table its items.
+pub fn fact_layout(spec: &Spec, table: FactTable) -> &Layout {
+    table.kind().map_or(&spec.khs.layout, |kind| spec.layout(kind))
 }
 
 /// The items of recipient movements whose values are stacked, as [`fact_items`]. The first is
@@ -96,7 +101,7 @@ pub fn fact_schema(spec: &Spec, table: FactTable) -> SchemaRef {
         let each = Field::new("item", item_type(item.kind), false);
         item_field(item).with_data_type(DataType::List(Arc::new(each))).with_nullable(false)
     };
-    fields.extend(spec.layout(table.kind()).repeating().iter().map(list));
+    fields.extend(fact_layout(spec, table).repeating().iter().map(list));
     Arc::new(Schema::new(fields))
 }
 
@@ -202,6 +207,20 @@ pub fn municipal_limits_schema(spec: &Spec) -> SchemaRef {
 pub fn special_benefits_schema(spec: &Spec) -> SchemaRef {
     let items = published_items(spec.layout(RecordKind::SpecialBenefitMovement));
     described("special_benefits", items.chain(period_and_record()))
+}
+
+/// `khs`: one row per person of whom a status is known (domain 6).
+pub fn khs_schema(spec: &Spec) -> SchemaRef {
+    let layout = &spec.khs.layout;
+    let items = [
+        ("insurer_no", "member_no"),
+        ("insured_no", "insured_no"),
+        ("status", "status"),
+        ("end_date", "end_date"),
+        ("end_cancel_date", "end_cancel_date"),
+    ];
+    let items = items.map(|(item, name)| item_as(layout, item, name));
+    described("khs", items.into_iter().chain([own_field("known_on", "取得日", DataType::Date32)]))
 }
 
 /// `files`: one row per distinct file.

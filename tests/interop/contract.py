@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 
 LAYOUTS = Path(__file__).resolve().parents[2] / "schemas/data/layouts"
+KHS = LAYOUTS.parent / "khs/person.csv"
 
 REGISTRY = {
     "insurers": "5411-insurer-movement.csv",
@@ -15,7 +16,7 @@ REGISTRY = {
     "special_benefits": "5611-special-benefit-movement.csv",
 }
 
-TABLES = ["recipient_month", "recipient_history", "files", "findings", *REGISTRY, "changes"]
+TABLES = ["recipient_month", "recipient_history", "files", "findings", *REGISTRY, "khs", "changes"]
 
 SORTED_BY = {
     "recipient_month": ["holder_no", "insured_no", "movement_date"],
@@ -26,6 +27,7 @@ SORTED_BY = {
     "memberships": ["union_no", "member_no", "valid_from"],
     "municipal_limits": ["insurer_no", "care_level", "service_type", "valid_from"],
     "special_benefits": ["insurer_no", "service_code", "valid_from"],
+    "khs": ["member_no", "insured_no"],
     "changes": ["holder_no", "service_month", "insured_no"],
 }
 
@@ -53,8 +55,18 @@ def registry_schema(table):
     return {name: kind for name, _, kind in items} | period, {name: label for name, label, _ in items}
 
 
+def khs_schema():
+    """The same of the table of insurance cards' statuses."""
+    with KHS.open(encoding="utf-8", newline="") as lines:
+        fields = [(row["item"], row["name_ja"], DATE if row["type"] == "date" else TEXT) for row in csv.DictReader(lines)]
+    fields = [("member_no" if item == "insurer_no" else item, label, kind) for item, label, kind in fields]
+    return {item: kind for item, _, kind in fields} | {"known_on": DATE}, {item: label for item, label, _ in fields}
+
+
 def schema(table):
     """({column: Arrow type} in order, {item: Japanese label}) of a table."""
+    if table == "khs":
+        return khs_schema()
     if table in REGISTRY:
         return registry_schema(table)
     labels = {name: label for name, label, _ in layout()}

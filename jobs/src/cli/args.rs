@@ -1,8 +1,10 @@
 //! The command line: every command and option, documented where it is defined.
 
 mod kafka;
+mod khs;
 
 pub use kafka::{KafkaArgs, KafkaChoice, SinkArgs, Watching, WorkerArgs};
+pub use khs::{FetchArgs, KhsAction, ServeArgs, TokenAction};
 
 use super::Usage;
 use crate::stack::Inheritance;
@@ -228,6 +230,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         action: LayoutsAction,
+    },
+    /// The status of insurance cards (KHS, 介護被保険者証利用情報): load, fetch, serve
+    Khs {
+        /// What to do.
+        #[command(subcommand)]
+        action: KhsAction,
     },
     /// SQL over the published tables of a snapshot
     Query {

@@ -9,6 +9,7 @@ pub mod console;
 mod data_folder;
 mod diff;
 mod findings;
+mod khs;
 mod layouts;
 mod linked;
 mod nightly;
@@ -29,7 +30,7 @@ mod timeline;
 mod withdraw;
 mod worker;
 
-use args::{Cli, Command};
+use args::{Cli, Command, KhsAction};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
@@ -142,8 +143,8 @@ fn usage_line(text: &str) -> String {
 /// The first option given that the command would ignore: an answer to another question than was asked.
 fn ignored_option(cli: &Cli) -> Option<&'static str> {
     use Command::{
-        Close, Findings, Ingest, Layouts, Nightly, Plan, Query, Rebuild, Reopen, Resolve, Sink, Snapshots,
-        Status, Synth, Timeline, Withdraw, Worker,
+        Close, Findings, Ingest, Khs, Layouts, Nightly, Plan, Query, Rebuild, Reopen, Resolve, Sink,
+        Snapshots, Status, Synth, Timeline, Withdraw, Worker,
     };
     let common = &cli.common;
     let given = [
@@ -168,7 +169,9 @@ fn ignored_option(cli: &Cli) -> Option<&'static str> {
         Close(_) => &["--on", "--layouts", "--profile"],
         Synth(_) => &["--months"],
         Rebuild(_) | Layouts { .. } => &["--layouts", "--profile"],
-        Status | Snapshots { .. } => &[],
+        Khs { action: KhsAction::Load { .. } | KhsAction::Fetch(_) } => &["--on", "--layouts", "--profile"],
+        Khs { action: KhsAction::Serve(_) } => &["--on", "--layouts", "--profile"],
+        Status | Snapshots { .. } | Khs { .. } => &[],
     };
     let uses_kafka = matches!(cli.command, Nightly(_) | Ingest(_) | Worker(_) | Sink(_));
     let ignored = given.into_iter().find(|(name, given)| *given && !used.contains(name));
@@ -207,6 +210,7 @@ fn dispatch(cli: &Cli, console: &Console<'_>) -> anyhow::Result<Exit> {
         Command::Findings(args) => findings::findings(common, args, console),
         Command::Snapshots { action } => snapshots::snapshots(common, action, console),
         Command::Layouts { action } => layouts::layouts(common, action, console),
+        Command::Khs { action } => khs::khs(common, action, console),
         Command::Query { sql } => query::query(common, sql, console),
         Command::Synth(args) => synth::synth(common, args, console),
     }

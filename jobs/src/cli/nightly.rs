@@ -35,6 +35,8 @@ enum Input<'a> {
     Ledger,
     /// Files to take in.
     Files(Arriving),
+    /// Files that are made by the one who holds the lock.
+    Made(&'a Made<'a>),
     /// A ledger made again.
     Again(&'a Again<'a>),
 }
@@ -44,6 +46,9 @@ pub type Closing<'a> = dyn Fn(&DataFolder, &Ledger) -> anyhow::Result<()> + Sync
 
 /// Makes the ledger again; gives it and what became of every file.
 pub type Again<'a> = dyn Fn(&DataFolder) -> anyhow::Result<(Ledger, Vec<FileOutcome>)> + Sync + 'a;
+
+/// Makes the files to take in.
+pub type Made<'a> = dyn Fn(&DataFolder, &Ledger) -> anyhow::Result<Vec<PathBuf>> + Sync + 'a;
 
 /// What a run came to.
 struct End {
@@ -73,6 +78,17 @@ fn takes_in(
     let arriving = Arriving { files, recheck: intake.recheck, kafka: common.kafka.choice()? };
     let input = Input::Files(arriving);
     run(&Job { command, common, input, closing: None, resolves }, begins, &intake.reporting, console)
+}
+
+/// Only takes in what is made for it.
+pub fn takes_in_made(
+    command: &'static str,
+    common: &Common,
+    made: &Made<'_>,
+    console: &Console<'_>,
+) -> anyhow::Result<Exit> {
+    let job = Job { command, common, input: Input::Made(made), closing: None, resolves: false };
+    run(&job, true, &Reporting { metrics_file: None }, console)
 }
 
 /// Only resolves and publishes.
@@ -204,7 +220,15 @@ fn ledger_of(
     let mut ledger = Ledger::open(&folder.path)?;
     readable(&ledger, &folder.spec)?;
     run.ledger(&ledger);
-    let Input::Files(arriving) = &job.input else { return Ok((ledger, Vec::new())) };
+    let made;
+    let arriving = match &job.input {
+        Input::Files(arriving) => arriving,
+        Input::Made(make) => {
+            made = Arriving { files: make(folder, &ledger)?, recheck: false, kafka: None };
+            &made
+        }
+        Input::Ledger | Input::Again(_) => return Ok((ledger, Vec::new())),
+    };
     let outcomes = taken_in(arriving, job.common.on, folder, &mut ledger, run, console)?;
     compacted(&mut ledger, console)?;
     Ok((ledger, outcomes))

@@ -69,7 +69,7 @@ fn table(plan: &Plan) -> String {
         plan.estimated_seconds
     );
     if plan.again.is_empty() {
-        out.push_str("no unit: only tables of files, findings and insurers are made again\n");
+        out.push_str("no unit: only tables of files, findings, insurers and KHS are made again\n");
         return out;
     }
     let _ = writeln!(out, "{:24} {:>10} {:>10} {:>8}  why", "insurers", "records", "recipients", "touched");

@@ -113,6 +113,8 @@ struct Latest<'a> {
     path: &'a PathBuf,
     first_month: Option<Month>,
     last_month: Option<Month>,
+    /// People of whom it has the status of the insurance card (KHS).
+    khs_people: u64,
 }
 
 /// A union or designated city of that snapshot.
@@ -206,6 +208,7 @@ fn latest_of(snapshot: &Snapshot) -> Latest<'_> {
         path: &snapshot.path,
         first_month: options.first_month,
         last_month: options.last_month,
+        khs_people: snapshot.manifest.tables.get("khs").map_or(0, |table| table.rows),
     }
 }
 
@@ -257,14 +260,17 @@ fn months(
 }
 
 /// For every open month that has files: who sent for the month before and not for it. A file that is rejected or
-/// withdrawn is not sent; one that came at the wrong time or is withdrawn does not begin a month.
+/// withdrawn is not sent; one that came at the wrong time or is withdrawn does not begin a month, nor does one of KHS.
 fn missing_senders<'a>(
     files: &[&'a FileEntry],
     closings: &Closings,
     withdrawals: &Withdrawals,
 ) -> Vec<Missing<'a>> {
     let mut sent: BTreeMap<Month, BTreeSet<&str>> = BTreeMap::new();
-    for file in files.iter().filter(|f| !f.wrong_time && !withdrawals.file(&f.arrival.file_id)) {
+    let sends = |file: &&&'a FileEntry| {
+        !file.wrong_time && !file.is_khs() && !withdrawals.file(&file.arrival.file_id)
+    };
+    for file in files.iter().filter(sends) {
         let Some(month) = file.processing_month else { continue };
         let senders = sent.entry(month).or_default();
         senders.extend(file.sender_no.as_deref().filter(|_| !file.file_rejected));

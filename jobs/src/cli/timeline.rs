@@ -5,6 +5,7 @@ use super::console::Console;
 use super::data_folder::DataFolder;
 use super::{Exit, Usage};
 use crate::facts::KnownFiles;
+use crate::khs::people::People;
 use crate::publish::holders::by_holder;
 use crate::registry::Registry;
 use crate::resolve::{ResolveRequest, effective_options, readable};
@@ -12,6 +13,7 @@ use crate::stack::gather::Cells;
 use crate::stack::unit::{
     EngineLimits, LeftOut, StackRequest, Unit, engine, logical_plan, physical_plan, units,
 };
+use crate::timeline::model::{Coded, KhsStatus};
 use crate::timeline::read::Reading;
 use crate::timeline::withdrawn::kept;
 use crate::timeline::{Card, Timeline, card, csv, table};
@@ -164,7 +166,28 @@ async fn read(
         }
     }
     timelines.sort_by(|a, b| a.holder_no.cmp(&b.holder_no));
+    let people = People::read_one(ledger, &known, &args.insured)?;
+    timelines.iter_mut().for_each(|timeline| card_status(timeline, &people, folder));
     Ok(Answer { timelines, elsewhere, registry })
+}
+
+/// Adds the status of the insurance card under the numbers that a timeline's records have.
+fn card_status(timeline: &mut Timeline, people: &People, folder: &DataFolder) {
+    let of_records = timeline.records.iter().map(|entry| entry.insurer_no.as_str());
+    let numbers: BTreeSet<&str> = of_records.chain([timeline.holder_no.as_str()]).collect();
+    let status = |member_no: &str| {
+        let person = people.find(member_no, &timeline.insured_no)?;
+        let code = people.status(person).to_owned();
+        let label_ja = folder.spec.khs_status_label(&code).map(str::to_owned);
+        Some(KhsStatus {
+            member_no: member_no.to_owned(),
+            status: Coded { code, label_ja },
+            end_date: person.end_date,
+            end_cancel_date: person.end_cancel_date,
+            known_on: person.known_on,
+        })
+    };
+    timeline.khs = numbers.into_iter().filter_map(status).collect();
 }
 
 /// The person's facts in a unit as they were sent: the input of stacking, here with what is withdrawn.

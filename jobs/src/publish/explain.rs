@@ -6,7 +6,7 @@ use super::table_file::{PublishedFile, TableFile, TableLayout};
 use super::views::{TableInfo, views_sql};
 use tsumiage_schemas::Spec;
 use tsumiage_schemas::tables::{
-    changes_schema, files_schema, findings_schema, insurers_schema, memberships_schema,
+    changes_schema, files_schema, findings_schema, insurers_schema, khs_schema, memberships_schema,
     municipal_limits_schema, recipient_history_schema, recipient_month_schema, special_benefits_schema,
 };
 
@@ -72,6 +72,14 @@ pub fn table_infos(spec: &Spec) -> Vec<TableInfo> {
                     (市町村特別給付の適用期間ごとに一行).",
             glob: "special_benefits/*.parquet",
             schema: special_benefits_schema(spec),
+        },
+        TableInfo {
+            name: "khs",
+            name_ja: "被保険者証利用情報",
+            about: "One row per person of whom the status of the insurance card on the My Number card is known, the newest \
+                    (マイナンバーカードの被保険者証利用のステータスが分かる被保険者ごとに一行。最新のもの).",
+            glob: "khs/*.parquet",
+            schema: khs_schema(spec),
         },
         TableInfo {
             name: "changes",

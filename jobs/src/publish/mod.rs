@@ -21,6 +21,7 @@ pub mod files;
 pub mod findings;
 pub mod gc;
 pub mod holders;
+pub mod khs;
 pub mod months;
 mod output;
 mod own;

@@ -42,7 +42,7 @@ pub fn publish(
             FactTable::SpecialBenefit => {
                 ("special_benefits", periods(stacked, known, &special_benefits_schema(spec))?)
             }
-            FactTable::Insurer | FactTable::Recipient => {
+            FactTable::Insurer | FactTable::Recipient | FactTable::Khs => {
                 ("insurers", periods(stacked, known, &insurers_schema(spec))?)
             }
         };

@@ -102,7 +102,7 @@ impl Run {
 
     /// What the ledger knows now.
     pub fn ledger(&mut self, ledger: &Ledger) {
-        let accepted = ledger.files().filter(|file| !file.file_rejected);
+        let accepted = ledger.files().filter(|file| !file.file_rejected && !file.is_khs()); // cards come without months
         self.report.newest_processing_month = accepted.filter_map(|file| file.processing_month).max();
     }
 

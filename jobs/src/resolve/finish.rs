@@ -4,6 +4,8 @@ use super::record::{Record, SenderRecord, UNITS, UnitRecord};
 use super::verdict::{Basis, Verdict};
 use super::work::Work;
 use super::{ResolveStats, Workplace};
+use crate::khs::beginning::Beginning;
+use crate::khs::people::People;
 use crate::publish::digest::RowsDigest;
 use crate::publish::explain::explanations;
 use crate::publish::files::StackedFile;
@@ -39,6 +41,12 @@ impl Work<'_> {
             self.known,
             self.place.spec,
         )?);
+        let (ledger, inputs) = (self.place.ledger, &self.prepared.files);
+        let base = self.prepared.base.as_ref();
+        let beginning =
+            base.and_then(|base| Beginning::of(&base.snapshot, &base.record, ledger, self.known, inputs));
+        let people = People::read_on(ledger, self.known, beginning.as_ref())?;
+        self.files.extend(crate::publish::khs::publish(&building.path, &people, self.place.spec)?);
         let mut findings_by_code = Tally::default();
         senders.iter().for_each(|sender| findings_by_code.merge(&sender.findings));
         let units = self.prepared.inputs.iter().zip(&self.outcomes);

@@ -209,7 +209,7 @@ pub fn readable(ledger: &Ledger, spec: &Spec) -> anyhow::Result<()> {
         Some(table) => anyhow::bail!(
             "the layout of {} changed in more than appended items since its records were taken in; \
              run `tsumiage rebuild` to read them again",
-            table.kind().name()
+            table.kind().map_or(table.name(), tsumiage_schemas::RecordKind::name)
         ),
     }
 }

@@ -59,8 +59,7 @@ impl Address {
             ErrorKind::PermissionDenied => ": choose a port above 1023",
             _ => "",
         };
-        listener
-            .map_err(|e| Error::new(e.kind(), format!("cannot serve metrics on {self}: {e}{}", advice(&e))))
+        listener.map_err(|e| Error::new(e.kind(), format!("cannot serve on {self}: {e}{}", advice(&e))))
     }
 }
 

@@ -1,6 +1,7 @@
-//! The timeline as CSV: one row per live record and item that is set, and one without an item per withdrawn record.
+//! The timeline as CSV: one row per live record and item that is set, one without an item per withdrawn record, and one
+//! per field of the insurance card's status (standing `khs`).
 
-use super::model::{Cell, Entry, Standing, Timeline};
+use super::model::{Cell, Entry, KhsStatus, Standing, Timeline};
 
 const HEADER: [&str; 17] = [
     "holder_no",
@@ -30,6 +31,9 @@ pub fn csv(timelines: &[Timeline]) -> anyhow::Result<String> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER)?;
     for timeline in timelines {
+        for row in timeline.khs.iter().flat_map(|khs| card_status(timeline, khs)) {
+            writer.write_record(row)?;
+        }
         for entry in &timeline.records {
             match entry.standing {
                 Standing::Live => {
@@ -43,6 +47,36 @@ pub fn csv(timelines: &[Timeline]) -> anyhow::Result<String> {
         }
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// The rows of a status of the insurance card.
+fn card_status(timeline: &Timeline, khs: &KhsStatus) -> Vec<[String; HEADER.len()]> {
+    let day = |day: Option<tsumiage_schemas::Day>| day.map(|day| day.to_string());
+    let fields = [
+        (
+            "khs_status",
+            "介護被保険者証ステータス",
+            Some(khs.status.code.clone()),
+            khs.status.label_ja.clone(),
+        ),
+        ("khs_end_date", "介護被保険者証利用停止日", day(khs.end_date), None),
+        ("khs_end_cancel_date", "介護被保険者証利用停止解除日", day(khs.end_cancel_date), None),
+        ("khs_known_on", "取得日", day(Some(khs.known_on)), None),
+    ];
+    let row = |(item, label, value, code_label): (&str, &str, Option<String>, Option<String>)| {
+        let mut row: [String; HEADER.len()] = Default::default();
+        row[0].clone_from(&timeline.holder_no);
+        row[1].clone_from(&timeline.insured_no);
+        row[3] = item.to_owned();
+        row[4] = label.to_owned();
+        row[5] = value?;
+        row[6] = code_label.unwrap_or_default();
+        row[10].clone_from(&khs.member_no);
+        row[11] = timeline.holder_name.clone().unwrap_or_default();
+        row[13] = "khs".to_owned();
+        Some(row)
+    };
+    fields.into_iter().filter_map(row).collect()
 }
 
 /// A row of an item, or without one of the record alone.

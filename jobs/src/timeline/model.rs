@@ -20,10 +20,27 @@ pub struct Timeline {
     pub insured_no: String,
     /// `name_kana` of the newest live record.
     pub name_kana: Option<String>,
+    /// Newest status of the insurance card under the numbers that its records have.
+    pub khs: Vec<KhsStatus>,
     /// Moves between members, in time.
     pub moves: Vec<Move>,
     /// By movement date, then in order of application; withdrawn ones last of their date.
     pub records: Vec<Entry>,
+}
+
+/// The status of the insurance card on the My Number card (KHS) under one number on the card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KhsStatus {
+    /// Number on the card: the member's under a union or city.
+    pub member_no: String,
+    /// Status as sent; labelled if the code table has it.
+    pub status: Coded,
+    /// Day from which the card is no longer used.
+    pub end_date: Option<Day>,
+    /// Day on which that was taken back.
+    pub end_cancel_date: Option<Day>,
+    /// Take-in day of what says so.
+    pub known_on: Day,
 }
 
 /// A move between members (構成市町村) of a union or wards (行政区) of a city.

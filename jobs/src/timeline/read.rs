@@ -105,6 +105,7 @@ impl<'a> Reading<'a> {
             holder_type: self.types.on(holder_no, LATEST).map(|code| self.coded("insurer_type", code)),
             insured_no: insured_no.to_owned(),
             name_kana: None,
+            khs: Vec::new(),
             moves: Vec::new(),
             records: Vec::new(),
         }

@@ -4,7 +4,7 @@
 //! padded by the width a terminal gives them.
 
 use super::model::{
-    CutOff, CutOffReason, Entry, EntryKind, Labelled, Move, Sent, Standing, Timeline, Withdrawal,
+    CutOff, CutOffReason, Entry, EntryKind, KhsStatus, Labelled, Move, Sent, Standing, Timeline, Withdrawal,
 };
 use crate::stack::fact::Change;
 use std::fmt::Write;
@@ -38,6 +38,7 @@ fn one(timeline: &Timeline) -> String {
         let _ = write!(out, "  氏名 {name}");
     }
     out.push('\n');
+    timeline.khs.iter().for_each(|khs| card_status(&mut out, khs));
     let mut before: Option<&Entry> = None;
     for entry in timeline.records.iter().filter(|entry| entry.corrects.is_none()) {
         out.push('\n');
@@ -56,6 +57,19 @@ fn one(timeline: &Timeline) -> String {
         }
     }
     out
+}
+
+/// The status of the insurance card under one number.
+fn card_status(out: &mut String, khs: &KhsStatus) {
+    let KhsStatus { member_no, status, end_date, end_cancel_date, known_on } = khs;
+    let _ = write!(out, "被保険者証利用情報  {INSURER} {member_no}  ステータス {status}");
+    if let Some(day) = end_date {
+        let _ = write!(out, "  利用停止日 {day}");
+    }
+    if let Some(day) = end_cancel_date {
+        let _ = write!(out, "  利用停止解除日 {day}");
+    }
+    let _ = writeln!(out, "  取得日 {known_on}");
 }
 
 /// The holder with its name; 保険者番号 is the number on the card, which under a union is the member's.

@@ -97,6 +97,7 @@ fn timeline() -> Timeline {
         holder_type: None,
         insured_no: "1000000001".to_owned(),
         name_kana: Some("ﾀﾛｳ".to_owned()),
+        khs: Vec::new(),
         moves: Vec::new(),
         records: vec![first, slip, second, refused, deleted, delete],
     }

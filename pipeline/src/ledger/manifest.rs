@@ -84,6 +84,11 @@ pub struct FileEntry {
 }
 
 impl FileEntry {
+    /// Whether it is a file of KHS records and no exchange file.
+    pub fn is_khs(&self) -> bool {
+        self.data_type.as_deref() == Some(tsumiage_schemas::khs::DATA_TYPE)
+    }
+
     /// The entry of a sealed file under its number.
     pub fn of(seal: Seal, seq: i32) -> FileEntry {
         let wrong_time = seal.file_errors.iter().any(|f| matches!(f.code, Code::F08 | Code::F10));

@@ -23,7 +23,7 @@ pub(super) const ENVELOPE_COLUMNS: usize = 3;
 pub struct Compiled {
     spec: Arc<Spec>,
     /// Schemas of the fact tables, in the order of [`FactTable::ALL`].
-    pub(super) schemas: [SchemaRef; 5],
+    pub(super) schemas: [SchemaRef; 6],
     /// In the order of [`RecordKind::ALL`].
     pub(super) plans: [Plan; 6],
     /// Texts of a last column that only stands for the line end, in CP932.

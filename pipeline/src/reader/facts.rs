@@ -19,11 +19,11 @@ use tsumiage_schemas::{FactTable, Month};
 
 /// Batches in the making, one of each table.
 pub(super) struct Facts {
-    schemas: [SchemaRef; 5],
+    schemas: [SchemaRef; 6],
     batch_rows: usize,
     processing_month: i32,
     /// Made with the first record of a batch.
-    columns: [Option<Columns>; 5],
+    columns: [Option<Columns>; 6],
 }
 
 /// Bytes that hardly a record has.

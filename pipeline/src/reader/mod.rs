@@ -1,4 +1,4 @@
-//! Reads exchange files (domain 1, 2, 7): bytes in, batches of facts and findings out.
+//! Reads exchange files (domain 1, 2, 7), and KHS files (`khs`; domain 6): bytes in, batches of facts and findings out.
 //!
 //! Promise: every byte sequence gives a report, never a panic; data faults are findings, the only
 //! `Err` is the sink's; what is reported and emitted depends on the bytes, the spec and the options
@@ -12,6 +12,7 @@ mod envelope;
 mod facts;
 pub mod inside;
 mod item;
+pub mod khs;
 mod kind_of_file;
 mod lane;
 mod masks;
@@ -129,6 +130,9 @@ fn read_cut<E>(
     options: &ReadOptions,
     sink: &mut dyn FnMut(FactTable, RecordBatch) -> Result<(), E>,
 ) -> Result<FileReport, E> {
+    if khs::is_khs(bytes) {
+        return khs::read(bytes, compiled, options, sink);
+    }
     let mut report = Report::new(compiled);
     let body = whole(bytes, &mut |form, at| report.form(form, None, at));
     let mut splitter = Splitter::new(body);
@@ -155,6 +159,9 @@ fn read_cut<E>(
 
 /// What the control record says, as [`read`] reports it, without reading the rest.
 pub fn control_of(bytes: &[u8], compiled: &Compiled, options: &ReadOptions) -> Control {
+    if khs::is_khs(bytes) {
+        return khs::control(bytes, options);
+    }
     let mut report = Report::new(compiled);
     let mut splitter = Splitter::new(whole(bytes, &mut |_, _| ()));
     match splitter.advance().filter(|first| !first.too_long && content(splitter.items().raw(0)) == b"1") {

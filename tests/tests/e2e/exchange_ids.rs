@@ -83,7 +83,7 @@ fn every_exchange_id_is_taken_in_and_kept() {
 
 /// Each registry table has its record twice: from its own file and from the mixed one.
 fn check_kept(ledger: &Ledger) {
-    for table in FactTable::ALL {
+    for table in FactTable::ALL.into_iter().filter(|table| table.kind().is_some()) {
         let runs: Vec<_> = ledger.runs_of(table).collect();
         assert_eq!(runs.len(), 1, "{table:?}");
         let file = fs::File::open(ledger.path(&runs[0].path)).unwrap();
@@ -95,7 +95,7 @@ fn check_kept(ledger: &Ledger) {
         assert_eq!(column("insurer_no").as_string::<i32>().value(0), "143990");
         assert_eq!(column("insured_no").is_null(0), table != FactTable::Recipient);
         match table {
-            FactTable::Recipient => {}
+            FactTable::Recipient | FactTable::Khs => {}
             FactTable::Insurer => {
                 assert_eq!(column("insurer_name").as_string::<i32>().value(1), "湘南広域連合");
             }

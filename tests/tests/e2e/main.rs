@@ -14,6 +14,7 @@ mod exchange_ids;
 mod gc;
 mod golden;
 mod kafka_broker;
+mod khs;
 mod layouts;
 mod operator;
 mod place;

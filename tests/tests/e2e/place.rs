@@ -169,6 +169,14 @@ impl Place {
         path
     }
 
+    /// Writes a text; gives its path.
+    pub fn write_text(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
     /// Publishes these months from now on.
     pub fn set_months(&self, months: &str) {
         let path = self.path("data/settings.toml");

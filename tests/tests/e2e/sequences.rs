@@ -55,7 +55,10 @@ fn part(part: u64) {
     println!("{done:?}");
     // The test would tell nothing if all were made again, or nothing.
     assert!(done.standing > 100 && done.again > 100 && done.months > 0, "{done:?}");
-    assert!(done.compared > 40 && done.changed_snapshots > 40 && done.damaged > 0, "{done:?}");
+    assert!(
+        done.compared > 40 && done.changed_snapshots > 40 && done.damaged > 0 && done.cards > 5,
+        "{done:?}"
+    );
 }
 
 /// What sequences did.
@@ -70,6 +73,7 @@ struct Done {
     withdrawals: u64,
     closings: u64,
     reopenings: u64,
+    cards: u64,
 }
 
 impl Done {
@@ -83,6 +87,7 @@ impl Done {
         self.withdrawals += other.withdrawals;
         self.closings += other.closings;
         self.reopenings += other.reopenings;
+        self.cards += other.cards;
     }
 }
 
@@ -151,7 +156,8 @@ impl Life {
         match self.rng.below(100) {
             _ if !begun => self.arrive("nightly"),
             0..55 => self.arrive("nightly"),
-            55..62 => self.arrive("ingest"),
+            55..60 => self.arrive("ingest"),
+            60..62 => self.cards(),
             62..66 => self.again(),
             66..76 => self.withdraw(),
             76..79 => self.close(),
@@ -160,7 +166,8 @@ impl Life {
             84..89 => self.other_settings(),
             89..93 => self.damage(),
             93..95 => self.rebuild(),
-            95..97 => self.remove(),
+            95..96 => self.remove(),
+            96..98 => self.cards(),
             _ => self.resolve(&[]),
         }
     }
@@ -227,6 +234,20 @@ impl Life {
         }
     }
 
+    /// The status of a few insurance cards comes.
+    fn cards(&mut self) {
+        let line = |rng: &mut Rng| {
+            let (member, person, status) = (rng.below(3), rng.below(6), rng.below(3));
+            format!("14{member:04},{person:010},{status},,\r\n")
+        };
+        let lines: String = (0..1 + self.rng.below(4)).map(|_| line(&mut self.rng)).collect();
+        let path = self.folder.path().join("cards.csv");
+        fs::write(&path, lines).unwrap();
+        self.run(&["khs", "load", "--on", &self.on(), &path.display().to_string()]);
+        self.done.cards += 1;
+        self.resolve(&[]);
+    }
+
     /// Removes old snapshots; those that stay keep what they share.
     fn remove(&mut self) {
         self.run(&["snapshots", "gc", "--keep", "1"]);
@@ -265,7 +286,7 @@ impl Life {
         let tables: Vec<&str> = files
             .iter()
             .filter_map(|file| file["path"].as_str())
-            .filter(|path| path.starts_with("recipient_") || path.starts_with("findings/"))
+            .filter(|path| ["recipient_", "findings/", "khs/"].iter().any(|table| path.starts_with(table)))
             .collect();
         let path = snapshot.join(tables[self.rng.below(tables.len())]);
         let mut bytes = fs::read(&path).unwrap();

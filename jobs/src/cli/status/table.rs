@@ -55,6 +55,9 @@ fn head(out: &mut String, status: &Status<'_>) -> std::fmt::Result {
         _ => "no months".to_owned(),
     };
     writeln!(out, "latest       {}, {months}, one of {} snapshots", latest.id, status.snapshots)?;
+    if latest.khs_people > 0 {
+        writeln!(out, "khs          {} people with the status of their insurance card", latest.khs_people)?;
+    }
     unions(out, &status.unions)
 }
 

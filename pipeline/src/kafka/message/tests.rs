@@ -8,6 +8,7 @@ mod values;
 use super::*;
 use crate::aside::bytes_of;
 use crate::ledger::findings_batch;
+use crate::reader::khs::{Asked, Form, Head};
 use crate::reader::{Compiled, ReadOptions, read};
 use crate::synth::{SynthOptions, synth};
 use arrow::array::RecordBatch;
@@ -20,7 +21,7 @@ use tsumiage_schemas::{Code, Day, Finding, Severity, Spec};
 const ID: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const ATTEMPT: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
 
-/// Facts of a union's files: recipients with corrections, insurers, memberships.
+/// Facts of a union's files: recipients with corrections, insurers, memberships; and of a KHS file.
 fn facts(options: SynthOptions, batch_rows: usize) -> Vec<(FactTable, RecordBatch)> {
     let folder = tempfile::tempdir().unwrap();
     let spec = Spec::embedded().unwrap();
@@ -28,8 +29,12 @@ fn facts(options: SynthOptions, batch_rows: usize) -> Vec<(FactTable, RecordBatc
     let compiled = Compiled::new(Arc::new(spec));
     let mut all = Vec::new();
     let options = ReadOptions { batch_rows, taken_in_on: Day(20_750), closed_through: None };
-    for path in crate::disk::entries(folder.path()).unwrap() {
-        let bytes = std::fs::read(path).unwrap();
+    let head = Head::new(Form::Csv, Asked::default(), options.taken_in_on, 1);
+    let khs = [head.line(), b"142018,0000000010,1,,\n142018,0000000020,2,2026-04-01,2026-04-02\n".to_vec()]
+        .concat();
+    let files =
+        crate::disk::entries(folder.path()).unwrap().into_iter().map(|path| std::fs::read(path).unwrap());
+    for bytes in files.chain([khs]) {
         let mut sink = |table, batch| {
             all.push((table, batch));
             Ok::<_, Infallible>(())

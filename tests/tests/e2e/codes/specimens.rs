@@ -138,6 +138,10 @@ fn of_files(make: &mut Maker, all: &mut Vec<Specimen>) {
     make.person += 1;
     let two = file(&[make.movement(&[]), make.movement(&[])]);
     all.push(Specimen { name: "R14.csv", bytes: replaced(&two, "2,3,5311", b"2,3,5999") });
+    // An answer of a KHS API that has another person than was asked for.
+    let head = r#"{"khs":1,"form":"csv","insurer_no":"142018","insured_no":"0000000010","on":"2026-05-10","number":1}"#;
+    let khs = format!("{head}\n142018,0000000020,1,,\r\n");
+    all.push(Specimen { name: "R15.csv", bytes: khs.into_bytes() });
     make.person += 1;
     all.push(Specimen { name: "F11.csv", bytes: file(&[make.movement(&[])]) }); // to be withdrawn
     let kana = file(&[make.movement(&[("insured_no", "0000999999"), ("name_kana", "QQ")])]);

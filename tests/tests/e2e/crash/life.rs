@@ -66,6 +66,7 @@ fn steps(place: &Place) -> Vec<Step> {
     let rejected = place.miscounted("rejected.csv", "2026-06");
     let early = place.file("early.csv", "2026-10", &[("80", "20261001", "1", "12")]);
     let late = place.file("late.csv", "2026-05", &[("60", "20260505", "1", "12")]);
+    let cards = place.write_text("cards.csv", "142018,1400000010,1,,\r\n142034,1400000020,2,2026-09-01,\r\n");
     let withdrawn = hash_file(Path::new(&spring[0])).unwrap();
     let step = |code: i32, args: &[&str], files: &[String]| {
         let args = args.iter().map(|arg| (*arg).to_owned()).chain(files.iter().cloned()).collect();
@@ -79,6 +80,7 @@ fn steps(place: &Place) -> Vec<Step> {
         step(0, &["withdraw", &format!("{withdrawn}:2"), "--reason", "誤送付", "--on", "2026-09-22"], &[]),
         step(0, &["close", "2026-07", "--on", "2026-09-23"], &[]),
         step(2, &["nightly", "--on", "2026-09-24", &late], &[]),
+        step(0, &["khs", "load", "--on", "2026-09-25", &cards], &[]),
         step(0, &["resolve", "--as-of", "2026-05"], &[]),
         step(0, &["rebuild"], &[]),
         step(2, &["nightly", "--on", "2026-11-01"], &autumn),
