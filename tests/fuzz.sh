@@ -11,7 +11,7 @@ version=0.13.2
 seconds="${1:-20}"
 shift || true
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(reader control membership layouts scanner walks parts)
+[ "${#targets[@]}" -gt 0 ] || targets=(reader control membership layouts scanner walks parts khs)
 
 tools="$target/tools"
 if ! "$tools/bin/cargo-fuzz" --version 2>/dev/null | grep -q " $version\$"; then

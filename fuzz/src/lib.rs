@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
+use tsumiage_pipeline::reader::khs::is_khs;
 use tsumiage_pipeline::reader::{Compiled, FileReport, ReadOptions, Records, read};
 use tsumiage_schemas::{Code, Day, FactTable, Finding, Severity, Spec};
 
@@ -55,7 +56,8 @@ pub fn check_with(bytes: &[u8], compiled: &Compiled) -> FileReport {
             assert_eq!(tables, other_tables, "the rows depend on the batches' size");
         }
     }
-    if !report.file_rejected {
+    // A CSV file of KHS records has no end by which it is seen to be whole.
+    if !report.file_rejected && !is_khs(bytes) {
         check_cut(bytes, compiled);
     }
     report

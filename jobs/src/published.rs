@@ -10,6 +10,7 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::RowGroupMetaData;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -164,6 +165,37 @@ pub fn batches(
         ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied())
     });
     let reader = builder.with_projection(mask).build().map_err(|e| invalid(&e))?;
+    Ok(reader.map(move |batch| batch.map_err(|e| DiskError::invalid(path, e))))
+}
+
+/// The batches of some columns of a Parquet file sorted by `insured_no`, all of them or only those row groups that may
+/// hold one number.
+///
+/// # Errors
+/// As [`batches`].
+pub fn batches_about(
+    path: &Path,
+    columns: &[&str],
+    insured_no: Option<&str>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>>, DiskError> {
+    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
+    let file = File::open(path).map_err(io(path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let may_hold = |group: &RowGroupMetaData| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == "insured_no");
+        let range = column.and_then(|column| {
+            let statistics = column.statistics()?;
+            Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
+        });
+        match (insured_no.map(str::as_bytes), range) {
+            (Some(no), Some((least, greatest))) => least <= no && no <= greatest,
+            _ => true,
+        }
+    };
+    let groups = builder.metadata().row_groups().iter().enumerate();
+    let groups = groups.filter(|(_, group)| may_hold(group)).map(|(at, _)| at).collect();
+    let reader = builder.with_projection(mask).with_row_groups(groups).build().map_err(|e| invalid(&e))?;
     Ok(reader.map(move |batch| batch.map_err(|e| DiskError::invalid(path, e))))
 }
 

@@ -244,9 +244,20 @@ impl Khs {
 
     /// The Japanese label of a field, by its name or the column of facts it goes into.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        let messages = [&self.person, &self.json_response, &self.file_response];
-        let of = |field: &&Field| field.name == name || field.item.as_deref() == Some(name);
-        messages.iter().find_map(|message| message.fields.iter().find(of)).map(|field| &*field.name_ja)
+        let around =
+            [&self.json_response, &self.file_response].into_iter().find_map(|message| message.field(name));
+        let of_person = || self.person.field(name).or_else(|| self.person_field(name));
+        around.or_else(of_person).map(|field| &*field.name_ja)
+    }
+
+    /// The field of a person's record that goes into a column of the facts.
+    fn person_field(&self, item: &str) -> Option<&Field> {
+        self.person.fields.iter().find(|field| field.item.as_deref() == Some(item))
+    }
+
+    /// The column of facts that a field of a person's record goes into.
+    pub fn item_of(&self, name: &str) -> Option<String> {
+        self.person.field(name)?.item.clone()
     }
 }
 
@@ -265,8 +276,13 @@ fn layout(person: &Message, file: &str) -> Result<Layout, DataError> {
     for (place, (item, kind)) in ITEMS.into_iter().enumerate() {
         let field = person.fields.iter().find(|field| field.item.as_deref() == Some(item));
         let field = field.ok_or_else(|| DataError::new(file, 0, format!("no field has the item {item}")))?;
-        let is_date = field.form == Form::Date;
-        if is_date != (kind == Kind::Date) || matches!(field.form, Form::Number | Form::List) {
+        let fits = match kind {
+            Kind::Date => field.form == Form::Date,
+            // They become names of files, and are compared with the numbers of movements.
+            Kind::Identifier => field.form == Form::Digits && field.fixed,
+            _ => !matches!(field.form, Form::Date | Form::Number | Form::List),
+        };
+        if !fits {
             return Err(DataError::new(file, 0, format!("the type of {} does not fit", field.name)));
         }
         items.push(Item {

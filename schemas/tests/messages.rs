@@ -6,9 +6,9 @@ use tsumiage_schemas::data::FILES;
 use tsumiage_schemas::{Code, Spec};
 
 /// Latin words that a Japanese message may hold: forms of dates, names of characters, codes and files.
-const NAMES: [&str; 19] = [
-    "YYYYMMDD", "YYYYMM", "JIS", "CR", "LF", "CRLF", "ZIP", "Zip", "LZH", "gzip", "Excel", "xlsx", "xls",
-    "Word", "doc", "PDF", "HTML", "XML", "RTF",
+const NAMES: [&str; 22] = [
+    "YYYYMMDD", "YYYYMM", "YYYY", "MM", "DD", "JIS", "CR", "LF", "CRLF", "ZIP", "Zip", "LZH", "gzip",
+    "Excel", "xlsx", "xls", "Word", "doc", "PDF", "HTML", "XML", "RTF",
 ];
 const ENCODINGS: [&str; 2] = ["UTF", "BOM"];
 

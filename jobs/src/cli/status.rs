@@ -227,14 +227,15 @@ fn unions(memberships: Vec<Membership>) -> Vec<Union> {
     unions
 }
 
-/// Files and records per processing month, newest last; files without a valid month come first.
+/// Files and records per processing month, newest last; files without a valid month come first. Those of KHS are no
+/// part of a month's work.
 fn months(
     files: &[&FileEntry],
     closings: &Closings,
     standings: &BTreeMap<String, Standing>,
 ) -> Vec<MonthRow> {
     let mut by_month: BTreeMap<Option<Month>, Vec<&FileEntry>> = BTreeMap::new();
-    for file in files {
+    for file in files.iter().filter(|file| !file.is_khs()) {
         by_month.entry(file.processing_month).or_default().push(file);
     }
     let state = |month| if closings.closed(month) { State::Closed } else { State::Open };

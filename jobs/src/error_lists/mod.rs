@@ -23,6 +23,7 @@ use summary::Counts;
 use tsumiage_pipeline::archive::Archive;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::reader::Records;
+use tsumiage_schemas::khs::DATA_TYPE;
 use tsumiage_schemas::{Severity, Spec};
 use values::Values;
 
@@ -74,7 +75,9 @@ pub async fn write(request: &Request<'_>) -> anyhow::Result<Vec<Written>> {
     remove_leftovers(request.out)?;
     let hidden = tempfile::Builder::new().prefix(HIDDEN).tempdir_in(request.out).map_err(io(request.out))?;
     let context = session(request.snapshot, request.spec, Some(1)).await?;
-    let files = rows::files(&context, request.choice).await?;
+    let mut files = rows::files(&context, request.choice).await?;
+    // What a KHS API answered is no matter of the insurer that was asked for.
+    files.retain(|_, file| file.data_type != DATA_TYPE);
     let findings = FindingRows::open(&context).await?;
     let counts = list_all(request, &files, findings, Lists::new(hidden.path())).await?;
 

@@ -1,11 +1,13 @@
 //! People read on from a snapshot's table, so that a refresh costs what it brings and not all that ever came.
 //!
 //! Promise: what comes of it is what comes of all facts: the files that the snapshot knew must be the first of those known
-//! now, each as it counts now, and the table's files those that were published.
+//! now, each as it counts now, and the table's files those that were published; and no newer file may have come on a day
+//! before one of those was taken in.
 
 use super::people::{People, Person};
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::Snapshot;
+use crate::publish::table_file::PublishedFile;
 use crate::published::batches;
 use crate::resolve::inputs::{FileInputs, FileRecord};
 use crate::resolve::record::Record;
@@ -18,9 +20,12 @@ use tsumiage_schemas::Day;
 
 /// Where reading begins.
 pub struct Beginning<'s> {
-    snapshot: &'s Snapshot,
+    /// The snapshot.
+    pub snapshot: &'s Snapshot,
     /// Numbers in the ledger of the KHS files that the snapshot does not know.
     pub newer: HashSet<i32>,
+    /// The newest day on which one that it knows was taken in: none of those came later.
+    pub taken_in: Day,
 }
 
 impl<'s> Beginning<'s> {
@@ -32,20 +37,26 @@ impl<'s> Beginning<'s> {
         known: &KnownFiles<'_>,
         inputs: &FileInputs,
     ) -> Option<Beginning<'s>> {
-        let is_khs = |file: &&FileRecord| ledger.file(&file.file_id).is_some_and(FileEntry::is_khs);
-        let before: Vec<&FileRecord> = record.files.iter().filter(is_khs).collect();
+        let entries: Option<Vec<(&FileEntry, &FileRecord)>> =
+            record.files.iter().map(|file| Some((ledger.file(&file.file_id)?, file))).collect();
+        let before = entries?.into_iter().filter(|(entry, _)| entry.is_khs()); // none if one is not known any more
+        let (entries, before): (Vec<&FileEntry>, Vec<&FileRecord>) = before.unzip();
+        let taken_in = entries.iter().map(|entry| entry.arrival.taken_in_on).max();
         let now = known.files.iter().zip(&inputs.files).filter(|(file, _)| file.is_khs());
         let now: Vec<(&&FileEntry, &FileRecord)> = now.collect();
         if before.is_empty() || before.len() > now.len() {
             return None;
         }
         let same = before.iter().zip(&now).all(|(before, (_, now))| before == now);
-        let table = || snapshot.manifest.files.iter().filter(|file| file.table() == "khs");
-        if !same || !table().all(|file| file.is_whole(&snapshot.path)) {
-            return None;
-        }
         let newer = now[before.len()..].iter().map(|(file, _)| file.seq).collect();
-        Some(Beginning { snapshot, newer })
+        let beginning = Beginning { snapshot, newer, taken_in: taken_in? };
+        let is_whole = beginning.files().all(|file| file.is_whole(&snapshot.path));
+        (same && is_whole).then_some(beginning)
+    }
+
+    /// The table's files.
+    pub fn files(&self) -> impl Iterator<Item = &'s PublishedFile> + use<'s> {
+        self.snapshot.manifest.files.iter().filter(|file| file.table() == "khs")
     }
 
     /// Everybody in the snapshot's table, with the number on the card.
@@ -53,7 +64,7 @@ impl<'s> Beginning<'s> {
     /// # Errors
     /// The table cannot be read.
     pub fn people(&self, of: &mut dyn FnMut(&str, &str, Person)) -> Result<(), DiskError> {
-        for file in self.snapshot.manifest.files.iter().filter(|file| file.table() == "khs") {
+        for file in self.files() {
             let path = self.snapshot.path.join(&file.path);
             for batch in batches(&path, None)? {
                 rows(&batch?, of).ok_or_else(|| DiskError::invalid(&path, "is no table of KHS"))?;
@@ -92,7 +103,10 @@ impl People {
     ) -> Result<People, DiskError> {
         match beginning {
             None => People::read(ledger, known),
-            Some(beginning) => People::read_from(ledger, known, beginning),
+            Some(beginning) => match People::read_from(ledger, known, beginning)? {
+                Some(people) => Ok(people),
+                None => People::read(ledger, known), // an answer that came earlier was taken in late
+            },
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The newest status of everybody, as the facts known say (domain 6).
 //!
-//! Promise: a function of the facts: of several that name a person the one of the last file in the order of application
-//! counts, in it the last record. Somebody whom a newer answer does not name keeps what was known.
+//! Promise: a function of the facts: of several that name a person that counts which came last: by the day it came, the
+//! order of application of its file, its place in it. Somebody whom a newer answer does not name keeps what was known.
 
 use super::beginning::Beginning;
 use crate::facts::KnownFiles;
-use crate::published::batches;
+use crate::published::batches_about;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use std::collections::{BTreeMap, HashMap};
@@ -19,7 +19,7 @@ pub struct Person {
     /// Insured number.
     pub insured_no: Box<str>,
     /// Place of the status among those there are.
-    pub(super) status: u16,
+    pub(super) status: u32,
     /// 介護被保険者証利用停止日.
     pub end_date: Option<Day>,
     /// 介護被保険者証利用停止解除日.
@@ -43,8 +43,16 @@ pub struct People {
 }
 
 /// Columns of the facts that are read.
-const COLUMNS: [&str; 7] =
-    ["insurer_no", "insured_no", "file_seq", "record_no", "status", "end_date", "end_cancel_date"];
+const COLUMNS: [&str; 8] = [
+    "insurer_no",
+    "insured_no",
+    "movement_date", // the day it came
+    "file_seq",
+    "record_no",
+    "status",
+    "end_date",
+    "end_cancel_date",
+];
 
 impl People {
     /// Reads the facts known.
@@ -63,36 +71,28 @@ impl People {
         People::read_by(ledger, Gathering::new(known, Some(insured_no)))
     }
 
-    /// Reads what a snapshot knew, then the facts of the files that it did not.
+    /// Reads what a snapshot knew, then the facts of the files that it did not; none if one of them came before what
+    /// it knew was taken in.
     pub(super) fn read_from(
         ledger: &Ledger,
         known: &KnownFiles<'_>,
         beginning: &Beginning<'_>,
-    ) -> Result<People, DiskError> {
+    ) -> Result<Option<People>, DiskError> {
         let mut gathering = Gathering::new(known, None);
         let newer = |seq: usize| beginning.newer.contains(&(seq as i32));
         let counts = gathering.counts.iter_mut().enumerate();
         counts.filter(|(seq, _)| !newer(*seq)).for_each(|(_, counts)| *counts = None);
         beginning.people(&mut |member_no, status, mut person| {
             person.status = gathering.status(status);
-            gathering.tell(member_no, (None, 0, person));
+            gathering.tell(member_no, (None, person));
         })?;
-        People::read_by(ledger, gathering)
+        gathering.read(ledger)?;
+        let in_order = gathering.first_came.is_none_or(|first| first >= beginning.taken_in);
+        Ok(in_order.then(|| gathering.finish()))
     }
 
     fn read_by(ledger: &Ledger, mut gathering: Gathering<'_>) -> Result<People, DiskError> {
-        for run in ledger.runs_of(FactTable::Khs) {
-            let counts = |seq: &i32| gathering.counts.get(*seq as usize).is_some_and(Option::is_some);
-            if !run.files.is_empty() && !run.files.iter().any(counts) {
-                continue;
-            }
-            let path = ledger.path(&run.path);
-            for batch in batches(&path, Some(&COLUMNS))? {
-                let batch = batch?;
-                let missing = || DiskError::invalid(&path, "is no run of KHS facts");
-                gathering.add(&batch).ok_or_else(missing)?;
-            }
-        }
+        gathering.read(ledger)?;
         Ok(gathering.finish())
     }
 
@@ -110,7 +110,7 @@ impl People {
 
     /// A person's status, as sent.
     pub fn status(&self, person: &Person) -> &str {
-        self.statuses.get(usize::from(person.status)).map_or("", |status| status)
+        self.statuses.get(person.status as usize).map_or("", |status| status)
     }
 
     /// All numbers on cards, in order, with their people.
@@ -129,17 +129,19 @@ impl People {
     }
 }
 
-/// A person and which record says so: the place of its file in the order of application (none: a snapshot before all of
-/// them), and its position.
-type Told = (Option<u32>, i64, Person);
+/// A person and which record says so: the day it came, the place of its file in the order of application, and its
+/// position. Of what a snapshot says none is known; it is before all others.
+type Told = (Option<(Day, u32, i64)>, Person);
 
 struct Gathering<'k> {
     known: &'k KnownFiles<'k>,
     only: Option<&'k str>,
     /// By a file's number in the ledger its place in the order of application and take-in day, if it counts.
     counts: Vec<Option<(u32, Day)>>,
-    statuses: HashMap<Box<str>, u16>,
+    statuses: HashMap<Box<str>, u32>,
     members: HashMap<Box<str>, HashMap<Box<str>, Told>>,
+    /// The earliest day on which one came.
+    first_came: Option<Day>,
 }
 
 impl<'k> Gathering<'k> {
@@ -150,7 +152,24 @@ impl<'k> Gathering<'k> {
                 *place = Some((known.orders[file.seq as usize].rank, file.arrival.taken_in_on));
             }
         }
-        Gathering { known, only, counts, statuses: HashMap::new(), members: HashMap::new() }
+        Gathering { known, only, counts, statuses: HashMap::new(), members: HashMap::new(), first_came: None }
+    }
+
+    /// Reads the ledger's facts.
+    fn read(&mut self, ledger: &Ledger) -> Result<(), DiskError> {
+        for run in ledger.runs_of(FactTable::Khs) {
+            let counts = |seq: &i32| self.counts.get(*seq as usize).is_some_and(Option::is_some);
+            if !run.files.is_empty() && !run.files.iter().any(counts) {
+                continue;
+            }
+            let path = ledger.path(&run.path);
+            for batch in batches_about(&path, &COLUMNS, self.only)? {
+                let batch = batch?;
+                let missing = || DiskError::invalid(&path, "is no run of KHS facts");
+                self.add(&batch).ok_or_else(missing)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds facts; `None` if the batch is none of them.
@@ -159,6 +178,7 @@ impl<'k> Gathering<'k> {
         let members = column("insurer_no")?.as_string_opt::<i32>()?;
         let insured = column("insured_no")?.as_string_opt::<i32>()?;
         let status = column("status")?.as_string_opt::<i32>()?;
+        let came = column("movement_date")?.as_primitive_opt::<Date32Type>()?;
         let seqs = column("file_seq")?.as_primitive_opt::<Int32Type>()?;
         let records = column("record_no")?.as_primitive_opt::<Int64Type>()?;
         let ends = column("end_date")?.as_primitive_opt::<Date32Type>()?;
@@ -170,13 +190,15 @@ impl<'k> Gathering<'k> {
             if insured.is_null(row) || others || self.known.left_out.records.contains(&(seq, record_no)) {
                 continue;
             }
+            let day = Day(came.value(row));
+            self.first_came = Some(self.first_came.map_or(day, |first| first.min(day)));
             let person = Person {
                 status: self.status(if status.is_valid(row) { status.value(row) } else { "" }),
                 end_date: ends.is_valid(row).then(|| Day(ends.value(row))),
                 end_cancel_date: cancels.is_valid(row).then(|| Day(cancels.value(row))),
                 ..Person::new(insured.value(row), known_on)
             };
-            self.tell(members.value(row), (Some(rank), record_no, person));
+            self.tell(members.value(row), (Some((day, rank, record_no)), person));
         }
         Some(())
     }
@@ -186,22 +208,21 @@ impl<'k> Gathering<'k> {
             self.members.insert(member_no.into(), HashMap::new());
         }
         let Some(people) = self.members.get_mut(member_no) else { return };
-        match people.get_mut(&*told.2.insured_no) {
-            Some(before) if (before.0, before.1) < (told.0, told.1) => *before = told,
+        match people.get_mut(&*told.1.insured_no) {
+            Some(before) if before.0 < told.0 => *before = told,
             Some(_) => {}
             None => {
-                people.insert(told.2.insured_no.clone(), told);
+                people.insert(told.1.insured_no.clone(), told);
             }
         }
     }
 
     /// The number of a status.
-    fn status(&mut self, text: &str) -> u16 {
+    fn status(&mut self, text: &str) -> u32 {
         if let Some(number) = self.statuses.get(text) {
             return *number;
         }
-        // More than a status of one character can have are never told apart by anybody.
-        let number = u16::try_from(self.statuses.len()).unwrap_or(u16::MAX);
+        let number = self.statuses.len() as u32; // they are held in memory: never so many
         self.statuses.insert(text.into(), number);
         number
     }
@@ -209,10 +230,10 @@ impl<'k> Gathering<'k> {
     fn finish(self) -> People {
         let mut statuses = vec![Box::default(); self.statuses.len()];
         for (text, number) in self.statuses {
-            statuses[usize::from(number)] = text;
+            statuses[number as usize] = text;
         }
         let people = |people: HashMap<Box<str>, Told>| {
-            let mut people: Vec<Person> = people.into_values().map(|(_, _, person)| person).collect();
+            let mut people: Vec<Person> = people.into_values().map(|(_, person)| person).collect();
             people.sort_unstable_by(|a, b| a.insured_no.cmp(&b.insured_no));
             people
         };

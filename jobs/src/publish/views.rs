@@ -76,13 +76,22 @@ CREATE OR REPLACE MACRO holder_on(asked_insurer_no, asked_day) AS coalesce(\n\
   asked_insurer_no);\n\n\
 CREATE OR REPLACE MACRO \"保有者照会\"(asked_insurer_no, asked_day) AS holder_on(asked_insurer_no, asked_day);\n\n\
 -- Recipients with the newest status of their insurance card (受給者月次と被保険者証利用情報), by the numbers on the card.\n\
+-- khs_holder_no: whose people those of the number on the card were when the status came. Where it is not holder_no, the\n\
+-- insured number may have been another person's then (保有者が異なるときは、別人の被保険者番号であることがあります).\n\
+CREATE OR REPLACE VIEW khs_with_holder AS\n\
+  SELECT k.*, coalesce(m.union_no, k.member_no) AS holder_no\n\
+  FROM khs k\n\
+  LEFT JOIN memberships m ON m.member_no = k.member_no AND k.known_on >= m.valid_from\n\
+    AND (m.valid_to IS NULL OR k.known_on <= m.valid_to);\n\n\
 CREATE OR REPLACE VIEW recipient_month_khs AS\n\
   SELECT m.*, k.status AS khs_status, k.end_date AS khs_end_date,\n\
-    k.end_cancel_date AS khs_end_cancel_date, k.known_on AS khs_known_on\n\
+    k.end_cancel_date AS khs_end_cancel_date, k.known_on AS khs_known_on,\n\
+    k.holder_no AS khs_holder_no\n\
   FROM recipient_month m\n\
-  LEFT JOIN khs k ON k.member_no = m.insurer_no AND k.insured_no = m.insured_no;\n\n\
+  LEFT JOIN khs_with_holder k ON k.member_no = m.insurer_no AND k.insured_no = m.insured_no;\n\n\
 CREATE OR REPLACE VIEW \"受給者月次・被保険者証利用情報\" AS\n\
   SELECT m.*, k.status AS \"介護被保険者証ステータス\", k.end_date AS \"介護被保険者証利用停止日\",\n\
-    k.end_cancel_date AS \"介護被保険者証利用停止解除日\", k.known_on AS \"被保険者証利用情報取得日\"\n\
+    k.end_cancel_date AS \"介護被保険者証利用停止解除日\", k.known_on AS \"被保険者証利用情報取得日\",\n\
+    k.holder_no AS \"被保険者証利用情報の保有者番号\"\n\
   FROM \"受給者月次\" m\n\
-  LEFT JOIN khs k ON k.member_no = m.\"証記載保険者番号\" AND k.insured_no = m.\"被保険者番号\";\n";
+  LEFT JOIN khs_with_holder k ON k.member_no = m.\"証記載保険者番号\" AND k.insured_no = m.\"被保険者番号\";\n";

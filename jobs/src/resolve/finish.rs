@@ -1,5 +1,6 @@
 //! The rest of a resolve: the tables that are not recipients', what explains them, and the manifest.
 
+use super::base::take_over;
 use super::record::{Record, SenderRecord, UNITS, UnitRecord};
 use super::verdict::{Basis, Verdict};
 use super::work::Work;
@@ -41,12 +42,6 @@ impl Work<'_> {
             self.known,
             self.place.spec,
         )?);
-        let (ledger, inputs) = (self.place.ledger, &self.prepared.files);
-        let base = self.prepared.base.as_ref();
-        let beginning =
-            base.and_then(|base| Beginning::of(&base.snapshot, &base.record, ledger, self.known, inputs));
-        let people = People::read_on(ledger, self.known, beginning.as_ref())?;
-        self.files.extend(crate::publish::khs::publish(&building.path, &people, self.place.spec)?);
         let mut findings_by_code = Tally::default();
         senders.iter().for_each(|sender| findings_by_code.merge(&sender.findings));
         let units = self.prepared.inputs.iter().zip(&self.outcomes);
@@ -81,6 +76,24 @@ impl Work<'_> {
             files: self.files,
         };
         Ok((manifest, record, self.stats))
+    }
+
+    /// The status of insurance cards: taken over where no file is newer than the snapshot to go by, else read on from it.
+    pub fn cards(&mut self, building: &mut Building) -> anyhow::Result<()> {
+        let (ledger, inputs) = (self.place.ledger, &self.prepared.files);
+        let base = self.prepared.base.as_ref();
+        let beginning =
+            base.and_then(|base| Beginning::of(&base.snapshot, &base.record, ledger, self.known, inputs));
+        if let Some(standing) = beginning.as_ref().filter(|beginning| beginning.newer.is_empty()) {
+            let files: Vec<&PublishedFile> = standing.files().collect();
+            take_over(standing.snapshot, &building.path, &files)?;
+            building.taken_over.extend(files.iter().map(|file| file.path.clone()));
+            self.files.extend(files.into_iter().cloned());
+            return Ok(());
+        }
+        let people = People::read_on(ledger, self.known, beginning.as_ref())?;
+        self.files.extend(crate::publish::khs::publish(&building.path, &people, self.place.spec)?);
+        Ok(())
     }
 
     /// Every published month and table has a file.
@@ -165,7 +178,8 @@ impl Work<'_> {
             let of_registry = &self.of_no_unit.counts[file.seq as usize];
             let counts = FileCounts {
                 refused: counts.refused + of_registry.refused,
-                warned: counts.warned + of_registry.warned,
+                // No stacking looks at cards: what the reader warned of stands.
+                warned: counts.warned + of_registry.warned + if file.is_khs() { file.warned } else { 0 },
             };
             (counts, self.known.is_withdrawn(file))
         };

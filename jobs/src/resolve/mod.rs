@@ -162,6 +162,7 @@ pub fn resolve(
     let mut work = Work::new(place, &known, files, &options, (&published, latest.as_deref()))?;
     work.standing(&mut building)?;
     work.recipients(&building, request, progress)?;
+    work.cards(&mut building)?;
     let (mut manifest, record, mut stats) = work.complete(&building, options, inputs_digest)?;
     let since = latest.filter(|_| request.becomes_latest);
     let since = since.and_then(|id| published.iter().find(|snapshot| snapshot.manifest.id == id));

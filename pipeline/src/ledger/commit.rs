@@ -34,6 +34,8 @@ pub struct Commit<'a> {
     pending: BTreeMap<(FactTable, String), Vec<Part>>,
     /// Bytes of recipients' facts among them.
     pending_bytes: usize,
+    /// Bytes of facts of KHS files among them.
+    khs_bytes: usize,
     aside: Aside,
     findings: FindingsWriter,
     manifest: Manifest,
@@ -65,7 +67,17 @@ impl<'a> Commit<'a> {
         let findings = FindingsWriter::new(findings);
         let aside = Aside::new(aside);
         let syncing = Syncing::begin(&ledger.root)?;
-        Ok(Commit { ledger, memory_bytes, pending, pending_bytes: 0, aside, findings, manifest, syncing })
+        Ok(Commit {
+            ledger,
+            memory_bytes,
+            pending,
+            pending_bytes: 0,
+            khs_bytes: 0,
+            aside,
+            findings,
+            manifest,
+            syncing,
+        })
     }
 
     /// Says what was read of Kafka for this commit.
@@ -125,16 +137,29 @@ impl<'a> Commit<'a> {
             let (table, batch) = batch?;
             let root = &self.ledger.root;
             for (insurer_no, part) in parts(table, batch, seq).map_err(|e| DiskError::invalid(root, e))? {
-                if table == FactTable::Recipient {
-                    self.pending_bytes += part.bytes;
+                match table {
+                    FactTable::Recipient => self.pending_bytes += part.bytes,
+                    FactTable::Khs => self.khs_bytes += part.bytes,
+                    _ => {}
                 }
                 self.pending.entry((table, insurer_no)).or_default().push(part);
             }
             if self.pending_bytes > self.memory_bytes {
                 self.set_aside()?;
             }
+            if self.khs_bytes > self.memory_bytes {
+                self.write_khs()?;
+            }
         }
         Ok(())
+    }
+
+    /// Writes the pending facts of KHS files as a run.
+    fn write_khs(&mut self) -> Result<(), DiskError> {
+        self.khs_bytes = 0;
+        let key = (FactTable::Khs, String::new());
+        let parts = self.pending.remove(&key);
+        self.write_pending(parts.into_iter().map(|parts| (key.clone(), parts)).collect())
     }
 
     /// Takes the pending facts of recipients. The registry's are few, and stay.

@@ -37,7 +37,7 @@ use kind_of_file::kind_of_file;
 use reading::{Reading, report_line_end, report_too_long};
 use report::Report;
 use split::{Splitter, whole};
-use tsumiage_schemas::finding::{Code, Finding};
+use tsumiage_schemas::finding::{Code, Finding, Severity};
 use tsumiage_schemas::{Day, FactTable, Month};
 
 /// How to read.
@@ -85,6 +85,28 @@ pub struct FileReport {
     pub file_rejected: bool,
     /// Least movement date of the accepted movements (5311).
     pub first_movement: Option<Day>,
+}
+
+impl FileReport {
+    /// Rejects a file whose month was closed while it stood rejected for another reason.
+    pub(crate) fn comes_too_late(&mut self) {
+        let finding = Finding {
+            code: Code::F08,
+            severity: Severity::Error,
+            record_no: Some(1),
+            byte_offset: Some(0),
+            insurer_no: None,
+            insured_no: None,
+            movement_date: None,
+            item: None,
+            count: 1,
+            detail: self.control.processing_month.map(|month| month.to_string()).unwrap_or_default(),
+        };
+        let at = self.findings.partition_point(|f| (f.record_no, f.code) < (Some(1), Code::F08));
+        self.findings.insert(at, finding);
+        self.file_rejected = true;
+        (self.accepted, self.rejected, self.warned) = (0, self.records, 0);
+    }
 }
 
 /// Bytes from which on a file is worth being read by several threads.

@@ -10,6 +10,7 @@ use crate::disk::{DiskError, io};
 use crate::events::{self, Closings};
 use crate::ledger::FileEntry;
 use crate::log::{Attempt, Begun, Log, LogError, ReadBy, Seal, first_reading};
+use crate::reader::khs::is_khs;
 use crate::reader::{Control, ReadOptions, control_of, read};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -295,7 +296,9 @@ impl<'a> Intake<'a> {
     ) -> Result<Read<'_>, LogError> {
         let options = self.options;
         let bytes = self.archive.bytes(&arrival.file_id)?;
-        let how = self.how(arrival, closed_through);
+        // The month of a KHS file follows from what was closed when it came: what was closed since refuses it.
+        let is_late = is_khs(&bytes) && closed_through > arrival.closed_through;
+        let how = self.how(arrival, if is_late { arrival.closed_through } else { closed_through });
         let control = control_of(&bytes, options.compiled, &how);
         let mut attempt = self.log.begin(&Begun {
             file_id: &arrival.file_id,
@@ -303,7 +306,11 @@ impl<'a> Intake<'a> {
             layouts: options.layouts,
             reading,
         })?;
-        let report = read(&bytes, options.compiled, &how, &mut |table, batch| attempt.append(table, &batch))?;
+        let mut report =
+            read(&bytes, options.compiled, &how, &mut |table, batch| attempt.append(table, &batch))?;
+        if is_late {
+            report.comes_too_late();
+        }
         let seal = Seal::new(arrival.clone(), &report, self.read_by(), reading);
         Ok(Read { attempt, seal, findings: report.findings })
     }

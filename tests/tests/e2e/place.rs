@@ -147,6 +147,14 @@ impl Place {
         path
     }
 
+    /// Writes a union's list of members, `member:valid from` apart by spaces.
+    pub fn union_list(&self, union_no: &str, month: &str, date: &str, members: &str) -> String {
+        let items =
+            [("movement_date", date), ("movement_type", "1"), ("insurer_no", union_no), ("members", members)];
+        let items = items.map(|(item, value)| (item.to_owned(), value.to_owned())).to_vec();
+        self.written(union_no, &format!("{union_no}-list.csv"), month, vec![("5711".to_owned(), items)])
+    }
+
     /// Two people registered in May, one changed and a third registered in June; both taken in.
     pub fn two_months(&self) {
         let may =

@@ -2,20 +2,28 @@
 
 use super::super::args::{Common, FetchArgs};
 use super::super::console::{Console, Progress};
-use super::super::data_folder::{spec_in_force, today_in_japan};
-use super::super::{Exit, Usage, nightly};
+use super::super::data_folder::{Busy, spec_in_force, today_in_japan};
+use super::super::{Exit, Usage};
+use super::taken_in;
 use crate::khs::fetch::{Link, Question, Trust, Watch, address, fetch as fetched};
-use crate::khs::staging::{put, stage};
+use crate::khs::staging::put;
 use crate::publish::snapshot::Snapshots;
 use crate::published::memberships;
 use crate::settings::Settings;
 use serde_json::json;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tsumiage_pipeline::disk::io;
 use tsumiage_pipeline::reader::khs::Asked;
 use tsumiage_schemas::khs::name;
 use tsumiage_schemas::{Day, Spec};
 use url::Url;
+
+/// So long a run that is at work is waited for.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// Pause before its lock is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks, and takes the answer in or puts it into an inbox.
 pub fn fetch(common: &Common, args: &FetchArgs, console: &Console<'_>) -> anyhow::Result<Exit> {
@@ -29,23 +37,34 @@ pub fn fetch(common: &Common, args: &FetchArgs, console: &Console<'_>) -> anyhow
     let question = Question { asked, by_file: args.file };
     let link = link(args, &url, console)?;
     let watcher = Watcher { console, progress: console.progress("download", "bytes") };
-    let fetched = fetched(&link, &url, &question, &watcher)?;
+    let came = fetched(&link, &url, &question, &watcher)?;
     drop(watcher);
     if let Some(inbox) = &args.to_inbox {
-        let path = put(inbox, on, time_of_day(), &fetched.came)?;
+        let path = put(inbox, on, time_of_day(), &came)?;
         console.event(&json!({"event": "fetched", "path": path}));
         if !console.json {
             console.print(&format!("fetched {}\n", path.display()))?;
         }
         return Ok(Exit::Done);
     }
-    let came = std::slice::from_ref(&fetched.came);
-    nightly::takes_in_made(
-        "khs fetch",
-        common,
-        &|folder, ledger| stage(&folder.path, ledger, on, came),
-        console,
-    )
+    waiting(console, &|| taken_in("khs fetch", common, on, std::slice::from_ref(&came), console))
+}
+
+/// Takes in what was fetched; where another run is at work, once it has ended: an answer is not thrown away.
+fn waiting(console: &Console<'_>, take_in: &dyn Fn() -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match take_in() {
+            Err(error) if error.is::<Busy>() && begun.elapsed() < PATIENCE => {
+                if !std::mem::replace(&mut told, true) {
+                    console.note(&format!("{error}: waits for its end"));
+                }
+                std::thread::sleep(PAUSE);
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Numbers as the interface wants them, and files that are there.
@@ -87,10 +106,10 @@ fn link(args: &FetchArgs, url: &Url, console: &Console<'_>) -> anyhow::Result<Li
     }
     let trust = args.ca.as_deref().map(Trust::of).transpose()?.unwrap_or(Trust::Public);
     let requester = args.requester.as_ref().unwrap_or(&args.insurer);
-    Ok(Link::new(token.to_owned(), requester.clone(), trust, args.attempts))
+    Ok(Link::new(token.to_owned(), requester.clone(), trust, args.attempts, url.scheme() == "https"))
 }
 
-/// The members that an insurer has on a day by the newest snapshot; none if it is not known to have any.
+/// The members that an insurer has on a day by the newest snapshot; none if there is none.
 fn members(data: &Path, insurer_no: &str, on: Day) -> anyhow::Result<Option<Vec<String>>> {
     if !data.join("snapshots").is_dir() {
         return Ok(None);
@@ -101,7 +120,7 @@ fn members(data: &Path, insurer_no: &str, on: Day) -> anyhow::Result<Option<Vec<
     let holds =
         of.iter().filter(|of| of.union_no == insurer_no && of.from <= on && of.to.is_none_or(|to| on <= to));
     let members: Vec<String> = holds.map(|of| of.member_no.clone()).collect();
-    Ok(Some(members).filter(|members| !members.is_empty()))
+    Ok(Some(members))
 }
 
 /// Hours, minutes and seconds in Japan, as HHMMSS.

@@ -1,15 +1,16 @@
 //! A file behind a download address, gone on with where it broke off, as long as it is the same file.
+//!
+//! Promise: parts are put together only if the server knows the file again by a strong tag and says the same length; else
+//! all of it is got again.
 
 use super::link::{Broken, Link, MOST_BYTES, copied, may_pass};
 use super::{Watch, legible};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use tsumiage_pipeline::disk::io;
 use ureq::Body;
 use ureq::http::Response;
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName};
 use url::Url;
 
 /// How a download ended.
@@ -23,30 +24,33 @@ pub(super) enum End {
 
 /// A file on its way.
 pub(super) struct Download {
-    target: PathBuf,
+    /// Where it goes.
+    pub target: File,
     /// Bytes that have come.
     have: u64,
-    /// Bytes there are in all, as soon as the server says so.
+    /// The most there ever were.
+    most: u64,
+    /// Bytes there are in all, if the server says so.
     of: Option<u64>,
-    /// By which the server knows the file again.
+    /// By which the server knows the file again; without it there is no going on.
     tag: Option<String>,
 }
 
 impl Download {
     /// Into this file.
-    pub fn new(target: &Path) -> Download {
-        Download { target: target.to_owned(), have: 0, of: None, tag: None }
+    pub fn new(target: File) -> Download {
+        Download { target, have: 0, most: 0, of: None, tag: None }
     }
 
-    /// Gets what is missing; each attempt that brings something more is not counted.
+    /// Gets what is missing; an attempt that brings more than ever came before is not counted.
     ///
     /// # Errors
-    /// Nothing more came after all attempts, or the file cannot be written.
+    /// Nothing more came after all attempts, it is too large, or the file cannot be written.
     pub fn go_on(&mut self, link: &Link, url: &Url, watch: &dyn Watch) -> anyhow::Result<End> {
         let mut attempt = 1;
         loop {
-            let before = self.have;
-            let why = match link.get(url, self.have, self.tag.as_deref()) {
+            let from = self.tag.as_deref().map(|tag| (self.have, tag)).filter(|(have, _)| *have > 0);
+            let why = match link.get(url, from) {
                 Err(why) => why,
                 Ok(answer) if matches!(answer.status().as_u16(), 401 | 403 | 404 | 410) => {
                     return Ok(End::Refused(answer.status().as_u16()));
@@ -59,8 +63,8 @@ impl Download {
                     Some(why) => why,
                 },
             };
-            if self.have > before {
-                attempt = 0;
+            if self.have > self.most {
+                (self.most, attempt) = (self.have, 0);
             }
             if attempt >= link.attempts {
                 bail!("the download broke off at byte {}: {}", self.have, legible(&why));
@@ -73,58 +77,63 @@ impl Download {
 
     /// Takes what an answer brings; `None` if that is all, else why it is not.
     fn piece(&mut self, mut answer: Response<Body>, watch: &dyn Watch) -> anyhow::Result<Option<String>> {
-        let header =
-            |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        let header = |name: HeaderName| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let tag = header(ETAG).filter(|tag| !tag.starts_with("W/"));
         match answer.status().as_u16() {
-            206 => match header(CONTENT_RANGE).as_deref().and_then(range) {
-                Some((from, of)) if from == self.have => self.of = of.or(self.of),
-                _ => {
-                    self.have = 0; // another part than asked for: all of it again
-                    return Ok(Some("the server sends another part".to_owned()));
+            206 => {
+                let part = header(CONTENT_RANGE).as_deref().and_then(range);
+                let same = part == Some((self.have, self.of)) && tag == self.tag;
+                if !same {
+                    return Ok(Some(self.anew("the server sends another part or another file")));
                 }
-            },
-            // From the start: it is another file by now, or the server knows no parts.
-            200 => (self.have, self.of) = (0, length),
-            416 if self.of == Some(self.have) => return Ok(None),
-            416 => {
-                self.have = 0;
-                return Ok(Some("the server has less than has come".to_owned()));
             }
+            // From the start: it is another file by now, or the server knows no parts.
+            200 => {
+                self.have = 0;
+                self.of = header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+                self.tag = tag.filter(|_| self.of.is_some());
+            }
+            416 => return Ok(Some(self.anew("the server has less than has come"))),
             status => bail!("the server answered {status} instead of the file"),
         }
-        self.tag = header(ETAG).filter(|tag| !tag.starts_with("W/"));
-        let mut file = File::options().write(true).open(&self.target).map_err(io(&self.target))?;
-        file.set_len(self.have).map_err(io(&self.target))?;
-        file.seek(SeekFrom::Start(self.have)).map_err(io(&self.target))?;
-        let mut body = answer.body_mut().with_config().limit(MOST_BYTES).reader();
-        let mut counted = Counted { file: &mut file, download: self, watch };
-        match copied(&mut body, &mut counted) {
+        self.target.set_len(self.have).context("a file for the download")?;
+        self.target.seek(SeekFrom::Start(self.have)).context("a file for the download")?;
+        let left = MOST_BYTES.saturating_sub(self.have);
+        let mut body = answer.body_mut().with_config().limit(left).reader();
+        match copied(&mut body, &mut Counted { download: self, watch }) {
             Ok(_) if self.of.is_none_or(|of| of == self.have) => Ok(None),
             Ok(_) => Ok(Some("the connection ended".to_owned())),
+            Err(Broken::Off(_)) if self.have >= MOST_BYTES => {
+                bail!("the download is larger than {MOST_BYTES} bytes")
+            }
             Err(Broken::Off(why)) => Ok(Some(why)),
-            Err(Broken::Disk(error)) => Err(io(&self.target)(error).into()),
+            Err(Broken::Disk(error)) => Err(error).context("a file for the download"),
         }
+    }
+
+    /// All of it again; why.
+    fn anew(&mut self, why: &str) -> String {
+        (self.have, self.of, self.tag) = (0, None, None);
+        why.to_owned()
     }
 }
 
 /// Counts what is written.
 struct Counted<'d> {
-    file: &'d mut File,
     download: &'d mut Download,
     watch: &'d dyn Watch,
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.download.target.write(bytes)?;
         self.download.have += written as u64;
         self.watch.came(self.download.have, self.download.of.unwrap_or(self.download.have));
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+        self.download.target.flush()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{Watch, legible};
 use anyhow::{Context, bail};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tempfile::NamedTempFile;
 use tsumiage_pipeline::disk::io;
 use tsumiage_schemas::khs::name;
 use ureq::http::{Response, StatusCode};
@@ -23,6 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(120);
 const PIECE: Duration = Duration::from_secs(60);
+
+/// So often a download may be sent on.
+const MOST_REDIRECTS: u32 = 5;
 
 /// Most bytes of an answer: seven digits of records, some 200 bytes each.
 pub(super) const MOST_BYTES: u64 = 4 << 30;
@@ -57,7 +60,10 @@ impl Trust {
 
 /// The way to a server.
 pub struct Link {
+    /// For requests with the token: it goes where the operator says and nowhere else.
     agent: Agent,
+    /// For downloads, which have no token; object stores send on to others.
+    loader: Agent,
     token: String,
     requester: String,
     /// Times a request is tried.
@@ -66,7 +72,7 @@ pub struct Link {
 
 /// An answer, its body in a file.
 pub(super) struct Answered {
-    pub file: NamedTempFile,
+    pub file: File,
     pub status: u16,
 }
 
@@ -78,22 +84,26 @@ struct Again {
 }
 
 impl Link {
-    /// A link with a requester's token.
-    pub fn new(token: String, requester: String, trust: Trust, attempts: u32) -> Link {
+    /// A link with a requester's token; `only_https` where it began so.
+    pub fn new(token: String, requester: String, trust: Trust, attempts: u32, only_https: bool) -> Link {
         let roots = match trust {
             Trust::Public => RootCerts::WebPki,
             Trust::Only(roots) => roots,
         };
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0) // the token goes where the operator says
-            .user_agent(concat!("tsumiage/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(ANSWER))
-            .timeout_per_read(Some(PIECE))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build();
-        Link { agent: Agent::new_with_config(config), token, requester, attempts }
+        let agent = |redirects: u32| {
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(redirects)
+                .https_only(only_https)
+                .user_agent(concat!("tsumiage/", env!("CARGO_PKG_VERSION")))
+                .timeout_connect(Some(CONNECT))
+                .timeout_recv_response(Some(ANSWER))
+                .timeout_per_read(Some(PIECE))
+                .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+                .build();
+            Agent::new_with_config(config)
+        };
+        Link { agent: agent(0), loader: agent(MOST_REDIRECTS), token, requester, attempts }
     }
 
     /// Posts JSON until there is an answer that another attempt would not change.
@@ -110,14 +120,12 @@ impl Link {
         })
     }
 
-    /// Gets what lies at an address from a byte on, without the token. The answer's body is to be read.
-    pub(super) fn get(&self, url: &Url, from: u64, tag: Option<&str>) -> Result<Response<Body>, String> {
-        let mut request = self.agent.get(url.as_str()).header("Accept-Encoding", "identity");
-        if from > 0 {
-            request = request.header("Range", format!("bytes={from}-"));
-            if let Some(tag) = tag {
-                request = request.header("If-Range", tag);
-            }
+    /// Gets what lies at an address, from a byte on if it is the file of a tag still, without the token. The answer's
+    /// body is to be read.
+    pub(super) fn get(&self, url: &Url, from: Option<(u64, &str)>) -> Result<Response<Body>, String> {
+        let mut request = self.loader.get(url.as_str()).header("Accept-Encoding", "identity");
+        if let Some((from, tag)) = from {
+            request = request.header("Range", format!("bytes={from}-")).header("If-Range", tag);
         }
         request.call().map_err(|error| Again::of(&error).why)
     }
@@ -176,21 +184,18 @@ fn kept(mut answer: Response<Body>) -> Result<anyhow::Result<Answered>, Again> {
             format!("the server sends requests on to {}; give that as --url if it is right", legible(to));
         return Ok(Err(anyhow::anyhow!(what)));
     }
-    let file = NamedTempFile::new().context("a file for the answer");
-    let mut file = match file {
+    // Without a name: nobody's records are left behind, however the program ends.
+    let mut file = match tempfile::tempfile().context("a file for the answer") {
         Ok(file) => file,
         Err(error) => return Ok(Err(error)),
     };
     let mut body = answer.body_mut().with_config().limit(MOST_BYTES).reader();
-    match copied(&mut body, file.as_file_mut()) {
+    match copied(&mut body, &mut file) {
         Ok(_) => Ok(Ok(Answered { file, status: status.as_u16() })),
         Err(Broken::Off(why)) => {
             Err(Again { why: format!("the answer broke off: {}", legible(&why)), after: None })
         }
-        Err(Broken::Disk(error)) => {
-            let error = anyhow::Error::from(error).context(format!("writing {}", file.path().display()));
-            Ok(Err(error))
-        }
+        Err(Broken::Disk(error)) => Ok(Err(anyhow::Error::from(error).context("a file for the answer"))),
     }
 }
 

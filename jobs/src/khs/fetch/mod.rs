@@ -17,8 +17,7 @@ use link::Answered;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fs::File;
-use std::io::BufReader;
-use tempfile::NamedTempFile;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use tsumiage_pipeline::reader::khs::{Asked, Form};
 use tsumiage_schemas::khs::{FAILURE, SUCCESS, name};
 use url::Url;
@@ -40,14 +39,6 @@ pub trait Watch {
     fn came(&self, bytes: u64, of: u64);
 }
 
-/// What an answer came to; the file of its bytes goes with this value.
-#[derive(Debug)]
-pub struct Fetched {
-    /// What is to be taken in.
-    pub came: Came,
-    _file: NamedTempFile,
-}
-
 /// The address of an interface: that given, or where it has no path, with the path of the settings.
 ///
 /// # Errors
@@ -67,6 +58,7 @@ pub fn address(given: &str, by_file: bool, settings: &KhsSettings) -> anyhow::Re
 /// What an answer says around its records.
 #[derive(Debug, Default, Deserialize)]
 struct Around {
+    care_insure_provider_number: Option<serde_json::Value>,
     result: Option<serde_json::Value>,
     result_detail: Option<serde_json::Value>,
     presigned_url: Option<serde_json::Value>,
@@ -87,6 +79,16 @@ impl Around {
     }
 }
 
+/// What stands around the records of an answer in a file.
+fn around(mut file: &File) -> anyhow::Result<Around> {
+    let mut start = [0; 3];
+    file.seek(SeekFrom::Start(0))?;
+    let read = file.read(&mut start)?;
+    let mark = if start[..read] == *b"\xef\xbb\xbf" { 3 } else { 0 };
+    file.seek(SeekFrom::Start(mark))?;
+    Ok(serde_json::from_reader(BufReader::new(file))?)
+}
+
 /// Most characters of a text of the other side that are shown.
 const SHOWN: usize = 150;
 
@@ -98,7 +100,7 @@ fn legible(text: &str) -> String {
 ///
 /// # Errors
 /// There is none after all attempts, it is refused, or it says that it failed.
-pub fn fetch(link: &Link, url: &Url, question: &Question, watch: &dyn Watch) -> anyhow::Result<Fetched> {
+pub fn fetch(link: &Link, url: &Url, question: &Question, watch: &dyn Watch) -> anyhow::Result<Came> {
     let mut body = serde_json::Map::new();
     let numbers =
         [(name::INSURER_NO, &question.asked.insurer_no), (name::INSURED_NO, &question.asked.insured_no)];
@@ -108,23 +110,19 @@ pub fn fetch(link: &Link, url: &Url, question: &Question, watch: &dyn Watch) -> 
         }
     }
     let body = serde_json::to_vec(&body)?;
-    let (file, form) = if question.by_file {
-        let file = by_file(link, url, &body, watch)?;
-        let form = form_of(file.path())?;
-        (file, form)
-    } else {
-        (answer(link, url, &body, watch)?, Form::Json)
-    };
-    let came = Came { path: file.path().to_owned(), form, asked: question.asked.clone() };
-    Ok(Fetched { came, _file: file })
+    let asked = question.asked.clone();
+    if !question.by_file {
+        return Ok(Came { bytes: answer(link, url, &body, watch)?, form: Form::Json, asked });
+    }
+    let bytes = by_file(link, url, &body, &question.asked, watch)?;
+    Ok(Came { form: form_of(&bytes)?, bytes, asked })
 }
 
 /// An answer of the JSON interface, in a file.
-fn answer(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Result<NamedTempFile> {
+fn answer(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Result<File> {
     let Answered { file, status } = link.post(url, body, watch)?;
     // Nothing else is looked at: what is no answer at all is kept and told by the reader.
-    let around: Around =
-        serde_json::from_reader(BufReader::new(File::open(file.path())?)).unwrap_or_default();
+    let around = around(&file).unwrap_or_default();
     match (status, around.failure()) {
         (200, None) => Ok(file),
         (_, Some(detail)) => bail!("the request failed ({status}): {detail}"),
@@ -133,13 +131,12 @@ fn answer(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Res
 }
 
 /// The file that the file interface names. Its address may run out while it is downloaded: then another is asked for.
-fn by_file(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Result<NamedTempFile> {
-    let target = NamedTempFile::new()?;
-    let mut download = download::Download::new(target.path());
+fn by_file(link: &Link, url: &Url, body: &[u8], asked: &Asked, watch: &dyn Watch) -> anyhow::Result<File> {
+    let mut download = download::Download::new(tempfile::tempfile().context("a file for the download")?);
     for attempt in 1..=link.attempts {
-        let signed = presigned(link, url, body, watch)?;
+        let signed = presigned(link, url, body, asked, watch)?;
         match download.go_on(link, &signed, watch)? {
-            download::End::Whole => return Ok(target),
+            download::End::Whole => return Ok(download.target),
             download::End::Refused(status) => {
                 watch.note(&format!("the download address is refused ({status}); asks for another"));
                 link.pause(attempt, None);
@@ -149,12 +146,17 @@ fn by_file(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Re
     bail!("every download address was refused")
 }
 
-fn presigned(link: &Link, url: &Url, body: &[u8], watch: &dyn Watch) -> anyhow::Result<Url> {
-    let file = answer(link, url, body, watch)?;
-    let around: Around = serde_json::from_reader(BufReader::new(File::open(file.path())?))
+fn presigned(link: &Link, url: &Url, body: &[u8], asked: &Asked, watch: &dyn Watch) -> anyhow::Result<Url> {
+    let around = around(&answer(link, url, body, watch)?)
         .map_err(|error| anyhow::anyhow!("the server's answer is none of the file interface: {error}"))?;
     if Around::text(&around.result) != Some(SUCCESS) {
         bail!("the server's answer is none of the file interface: {} is missing", name::RESULT);
+    }
+    if Around::text(&around.care_insure_provider_number) != asked.insurer_no.as_deref() {
+        bail!(
+            "the server's answer is about another insurer than was asked for: {} says so",
+            name::INSURER_NO
+        );
     }
     if around.body.is_some() {
         watch.note("the answer is one of the JSON interface; is --url that of the file interface?");

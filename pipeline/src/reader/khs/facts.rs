@@ -39,7 +39,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Facts of a file that came on a day.
+    /// Facts of a file that came on a day: their movement date.
     pub fn new(schema: SchemaRef, on: Day, processing_month: Month) -> Facts {
         Facts {
             schema,

@@ -91,11 +91,6 @@ impl Head {
         }
         Ok((head, &bytes[end + 1..]))
     }
-
-    /// Whether nothing but their number tells two files apart.
-    pub fn asks_the_same(&self, other: &Head) -> bool {
-        Head { number: other.number, ..self.clone() } == *other
-    }
 }
 
 /// Whether bytes are a KHS file, whole or not.

@@ -2,7 +2,7 @@
 //! asked; facts and findings out, as of an exchange file. The line stands for the control record: it is record 1.
 //!
 //! * `head` that line, `person` the fields of one record, `facts` batches
-//! * `json`, `csv` the two forms of what follows
+//! * `json` (by `object`), `csv` the two forms of what follows
 //!
 //! Promise: as of the reader: every byte sequence gives a report. What the other side answers is accepted liberally where
 //! the seed is odd (a number as text, a missing list on failure), and told.
@@ -11,6 +11,7 @@ mod csv;
 mod facts;
 mod head;
 mod json;
+mod object;
 mod person;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use tsumiage_schemas::khs::DATA_TYPE;
 use tsumiage_schemas::{FactTable, Month};
 
 /// Most errors of records that stand one by one; more are counted per code and item, as warnings are.
-const MOST_ERRORS: usize = 10_000;
+const MOST_ERRORS: usize = 100_000;
 
 /// What the first line says, as the control record of an exchange file does. Nothing that is closed changes: what
 /// comes in a closed month is known from the first open one on.
@@ -95,7 +96,7 @@ struct Reading<'c> {
     /// Findings about records.
     findings: Vec<Finding>,
     /// Where those stand that are only counted.
-    counted: HashMap<(Code, String), usize>,
+    counted: HashMap<(Code, Option<String>), usize>,
     facts: Option<Facts>,
     batch_rows: usize,
     records: i64,
@@ -112,7 +113,9 @@ impl<'c> Reading<'c> {
     ) -> Reading<'c> {
         let control = head.as_ref().map(|head| control_of(head, options)).unwrap_or_default();
         let schema = Arc::clone(&compiled.schemas[FactTable::Khs as usize]);
-        let facts = control.processing_month.map(|month| Facts::new(schema, options.taken_in_on, month));
+        // The day on which it came; an answer may have lain in an inbox.
+        let on = head.as_ref().map_or(options.taken_in_on, |head| head.on);
+        let facts = control.processing_month.map(|month| Facts::new(schema, on, month));
         Reading {
             compiled,
             head,
@@ -172,17 +175,22 @@ impl<'c> Reading<'c> {
     }
 
     /// R15: somebody who was not asked for.
-    fn not_asked_for(&self, person: &Person) -> Option<person::Found> {
-        let head = self.head.as_ref()?;
-        let insurer_no = person.texts.get("insurer_no");
+    fn not_asked_for(&self, person: &Person) -> Vec<person::Found> {
+        let mut found = Vec::new();
+        let Some(head) = &self.head else { return found };
+        let (insurer_no, insured_no) = (person.texts.get("insurer_no"), person.texts.get("insured_no"));
         if let (Some(asked), Some(members), Some(no)) = (&head.insurer_no, &head.members, insurer_no)
             && no != asked
             && !members.contains(no)
         {
-            return Some((Code::R15, "insurer_no".to_owned(), format!("{no} ≠ {asked}")));
+            found.push((Code::R15, Some("insurer_no".to_owned()), format!("{no} ≠ {asked}")));
         }
-        let (asked, no) = (head.insured_no.as_ref()?, person.texts.get("insured_no")?);
-        (no != asked).then(|| (Code::R15, "insured_no".to_owned(), shown(no)))
+        if let (Some(asked), Some(no)) = (&head.insured_no, insured_no)
+            && no != asked
+        {
+            found.push((Code::R15, Some("insured_no".to_owned()), shown(no)));
+        }
+        found
     }
 
     fn found(
@@ -190,7 +198,7 @@ impl<'c> Reading<'c> {
         person: &Person,
         record_no: i64,
         offset: usize,
-        (code, severity, item, detail): (Code, Severity, String, String),
+        (code, severity, item, detail): (Code, Severity, Option<String>, String),
     ) {
         if severity != Severity::Error || self.findings.len() >= MOST_ERRORS {
             match self.counted.get(&(code, item.clone())) {
@@ -211,7 +219,7 @@ impl<'c> Reading<'c> {
             insurer_no: person.texts.get("insurer_no").cloned(),
             insured_no: person.texts.get("insured_no").cloned(),
             movement_date: None,
-            item: Some(item),
+            item,
             count: 1,
             detail,
         });

@@ -19,8 +19,8 @@ pub(super) enum Value<'v> {
     Other(String),
 }
 
-/// A fault of a record: code, item, detail.
-pub(super) type Found = (Code, String, String);
+/// A fault of a record: code, item (none: the record), detail.
+pub(super) type Found = (Code, Option<String>, String);
 
 /// A record, as far as it can be read.
 #[derive(Clone, Debug, Default)]
@@ -51,20 +51,20 @@ impl Person {
                 }
                 Some(Value::Other(text)) => {
                     let code = if field.form == Form::Date { Code::R03 } else { Code::R02 };
-                    person.found.push((code, item.clone(), shown(&text)));
+                    person.found.push((code, Some(item.clone()), shown(&text)));
                     continue;
                 }
             };
             match text {
                 Some(text) => person.field(field, item, &text, codes),
-                None if field.required => person.found.push((Code::R02, item.clone(), String::new())),
+                None if field.required => person.found.push((Code::R02, Some(item.clone()), String::new())),
                 None => {}
             }
         }
         if let (Some(end), Some(cancel)) = (person.days.get("end_date"), person.days.get("end_cancel_date"))
             && end > cancel
         {
-            person.found.push((Code::R10, "end_cancel_date".to_owned(), format!("{end} > {cancel}")));
+            person.found.push((Code::R10, Some("end_cancel_date".to_owned()), format!("{end} > {cancel}")));
         }
         person
     }
@@ -88,11 +88,11 @@ impl Person {
         };
         if let Some(code) = code {
             let detail = match code {
-                Code::R03 => format!("{}; YYYY-MM-DD", shown(text)),
+                Code::R03 => shown(text),
                 Code::R05 => format!("{}; {} > {}", shown(text), text.chars().count(), field.length),
                 _ => shown(text),
             };
-            self.found.push((code, item.to_owned(), detail));
+            self.found.push((code, Some(item.to_owned()), detail));
         }
         if fault.is_none() {
             if let Some(day) = day_of(text).filter(|_| field.form == Form::Date) {

@@ -164,13 +164,64 @@ fn another_file_is_got_from_its_start_and_an_old_address_asked_for_again() {
     assert_eq!((code, requests.len()), (0, 5), "{said}");
     assert_eq!(rows(&place.snapshot(&["resolve"])).len(), 2);
     let failing = vec![
-        answer(200, &[], r#"{"result":"成功","presigned_url":"ftp://x/"}"#),
-        answer(200, &[], r#"{"result":"成功"}"#),
+        answer(
+            200,
+            &[],
+            r#"{"care_insure_provider_number":"142018","result":"成功","presigned_url":"ftp://x/"}"#,
+        ),
+        answer(200, &[], r#"{"care_insure_provider_number":"142018","result":"成功"}"#),
+        answer(
+            200,
+            &[],
+            r#"{"care_insure_provider_number":"142019","result":"成功","presigned_url":"{url}/x"}"#,
+        ),
         answer(200, &[], "[]"),
     ];
     for wrong in failing {
         assert_eq!(fetch(&place, vec![wrong], &["--file"]).0, 1);
     }
+}
+
+#[test]
+fn parts_of_two_files_are_never_put_together() {
+    let total = FILE.len();
+    let range = |from: usize, of: usize| format!("Content-Range: bytes {from}-{}/{of}", of - 1);
+    let whole = || answer(200, &["ETag: \"b\""], FILE);
+    for (first, second) in [
+        // No tag, or a weak one: all of it again, without asking for a part.
+        (broken(200, &[], &FILE[..80], total), whole()),
+        (broken(200, &["ETag: W/\"a\""], &FILE[..80], total), whole()),
+    ] {
+        let (code, said, requests) = fetch(&Place::new(), vec![signed(), first, second], &["--file"]);
+        assert_eq!((code, requests[2].header("range")), (0, None), "{said}");
+    }
+    for headers in [
+        ["ETag: \"b\"".to_owned(), range(80, total)],
+        ["ETag: \"a\"".to_owned(), range(80, total + 1)],
+        ["X: y".to_owned(), range(80, total)],
+        ["ETag: \"a\"".to_owned(), range(79, total)],
+    ] {
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let first = broken(200, &["ETag: \"a\""], &FILE[..80], total);
+        let answers = vec![signed(), first, answer(206, &headers, &FILE[80..]), whole()];
+        let place = Place::new();
+        let (code, said, requests) = fetch(&place, answers, &["--file"]);
+        assert_eq!((code, requests[3].header("range")), (0, None), "{headers:?}: {said}");
+        assert_eq!(rows(&place.snapshot(&["resolve"])).len(), 2);
+    }
+}
+
+#[test]
+fn a_download_that_never_ends_is_given_up() {
+    let total = FILE.len();
+    let mut answers = vec![signed()];
+    for _ in 0..3 {
+        answers.push(broken(200, &["ETag: \"a\""], &FILE[..80], total));
+        answers.push(answer(416, &[], ""));
+    }
+    answers.truncate(5);
+    let (code, said, _) = fetch(&Place::new(), answers, &["--file", "--attempts", "3"]);
+    assert!(code == 1 && said.contains("broke off"), "{said}");
 }
 
 #[test]

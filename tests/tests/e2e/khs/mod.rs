@@ -2,6 +2,7 @@
 //! in every way. The API itself is tested by independent clients (`tests/khs`).
 
 mod fetch;
+mod naive;
 mod scripted;
 mod table;
 

@@ -5,6 +5,7 @@ use crate::place::{Place, manifest};
 use crate::support::{names_in, snapshot_of};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -112,6 +113,80 @@ fn what_is_closed_or_withdrawn_does_not_know_it() {
     let again = manifest(&place.snapshot(&["rebuild"]));
     assert_eq!(again["content_digest"], before["content_digest"], "from the archive alone");
     assert_eq!(place.status()["missing_senders"], serde_json::json!([]), "nobody has to send cards");
+}
+
+#[test]
+fn an_answer_that_counts_too_late_is_refused_until_its_month_is_open() {
+    let place = Place::new();
+    place.two_months();
+    let head = r#"{"khs":1,"form":"json","insurer_no":"141003","on":"2026-07-02","number":1}"#;
+    let body = r#"{"care_insure_provider_number":"141003","result":"成功","file_if_id":"IFI601040","record_num":2,"body":[
+        {"care_insure_provider_number":"141003","care_insurer_number":"0000000010","care_insurance_status":"1"}]}"#;
+    let miscounted = place.write_text("khs-2026-07-02-000001-141003.json", &format!("{head}\n{body}"));
+    assert_eq!(place.run(&["nightly", "--on", "2026-07-02", &miscounted]).0, 2, "F03");
+    place.snapshot(&["close", "2026-07", "--on", "2026-07-31"]);
+    place.set_profile("lenient");
+    let resolved = |args: &[&str]| {
+        let (code, out, err) = place.run(args);
+        assert!(code != 1, "{out}{err}");
+        snapshot_of(&out)
+    };
+    assert_eq!(rows(&resolved(&["nightly", "--on", "2026-08-01"])), Vec::<String>::new(), "F08");
+    let tables = |snapshot: &Path| manifest(snapshot)["tables"].clone();
+    let before = tables(&resolved(&["resolve"]));
+    assert_eq!(tables(&resolved(&["rebuild"])), before);
+    assert_eq!(place.run(&["reopen", "2026-07", "--reason", "x", "--on", "2026-08-02"]).0, 0);
+    let open = resolved(&["nightly", "--on", "2026-08-02"]);
+    assert_eq!(rows(&open), ["141003 0000000010 1 - - 2026-07-02"]);
+    assert_eq!(tables(&resolved(&["rebuild"])), tables(&open));
+}
+
+#[test]
+fn warnings_are_counted_and_senders_are_not_told_of_answers() {
+    let place = Place::new();
+    place.two_months();
+    let head = r#"{"khs":1,"form":"csv","insurer_no":"141003","insured_no":"0000000010","on":"2026-07-02","number":1}"#;
+    let file = place.write_text("khs.csv", &format!("{head}\n141003,0000000020,1,,\n"));
+    let snapshot = place.snapshot(&["nightly", "--on", "2026-07-02", &file]);
+    let sql = "SELECT accepted, warned FROM files WHERE data_type = 'KHS'";
+    assert_eq!(place.query(&snapshot, sql), ["1,1"]);
+    let lists = place.path("lists");
+    assert_eq!(place.run(&["findings", "--out", &lists]).0, 0);
+    for name in names_in(Path::new(&lists)) {
+        let list = std::fs::read(Path::new(&lists).join(&name)).unwrap();
+        assert!(!String::from_utf8_lossy(&list).contains("khs.csv"), "{name}");
+    }
+    assert_eq!(place.status()["open_months"], serde_json::json!(["2026-05", "2026-06"]), "no month's work");
+}
+
+#[test]
+fn a_withdrawn_answer_can_come_again_on_its_day() {
+    let place = Place::new();
+    let load = || {
+        let file = cards(&place, &["141003,0000000010,1,,"]);
+        assert_eq!(place.run(&["khs", "load", "--on", "2026-09-01", &file]).0, 0);
+    };
+    load();
+    let sql = "SELECT file_id FROM files";
+    let id = place.query(&place.snapshot(&["resolve"]), sql).remove(0);
+    assert_eq!(place.run(&["withdraw", &id, "--reason", "x", "--on", "2026-09-01"]).0, 0);
+    assert_eq!(rows(&place.snapshot(&["resolve"])), Vec::<String>::new());
+    load();
+    assert_eq!(rows(&place.snapshot(&["resolve"])).len(), 1);
+    assert!(fs::read_dir(place.path("data/temp")).unwrap().next().is_none(), "nothing is left behind");
+}
+
+#[test]
+fn a_person_of_another_holder_is_not_shown() {
+    let place = Place::new();
+    place.two_months();
+    // 141003 becomes a member of 149997 with new insured numbers: the old number is somebody else's there.
+    let list = place.union_list("149997", "2026-07", "20260701", "141003:20260701");
+    place.snapshot(&["nightly", "--on", "2026-07-20", &list]);
+    let file = cards(&place, &["141003,0000000010,2,,"]);
+    assert_eq!(place.run(&["khs", "load", "--on", "2026-08-01", &file]).0, 0);
+    let timeline = place.run(&["timeline", "--insured", "0000000010"]).1;
+    assert!(!timeline.contains("被保険者証利用情報"), "{timeline}");
 }
 
 #[test]
