@@ -1,12 +1,16 @@
 """What changes while the server runs is served, soon: people that are loaded, a token that is taken back, a new token.
+What is half there is not; nobody fills the audit log.
 
 python changes.py URL PROGRAM WORKDIR
 """
 
+import re
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import data
 from api import FAILURE, PATHS, SUCCESS, Api, Report, check
@@ -85,6 +89,50 @@ def broken_table(report, work, url, known):
     until(report, "health again", lambda: api.get(url + "/health").status_code == 200)
 
 
+def ledger_on_its_way(report, work, url, known):
+    """Where a rebuild puts its ledger in place of the old one there is none for a moment: nobody is told that nobody is there."""
+    api, ledger = Api(url, known[data.OUTSIDER], data.OUTSIDER), work / "data/ledger"
+    before = api.ask("json", data.OUTSIDER).content
+    ledger.rename(work / "data/old")
+    until(report, "health without a ledger", lambda: api.get(url + "/health").status_code == 503)
+    report.expect(api.ask("json", data.OUTSIDER).content == before, "other people while there is no ledger")
+    (work / "data/old").rename(ledger)
+    until(report, "health with a ledger", lambda: api.get(url + "/health").status_code == 200)
+    report.expect(api.ask("json", data.OUTSIDER).content == before, "other people with the same ledger")
+
+
+def emptied_table(report, work, url, known):
+    """A table that somebody emptied takes nobody their tokens."""
+    table, api = work / "tokens", Api(url, known[data.OUTSIDER], data.OUTSIDER)
+    whole = table.read_bytes()
+    table.write_bytes(b"")
+    until(report, "health with an empty table", lambda: api.get(url + "/health").status_code == 503)
+    check(report, "empty table", "json", api.ask("json", data.OUTSIDER, WHO), 200, SUCCESS)
+    table.write_bytes(whole)
+    until(report, "health with a table", lambda: api.get(url + "/health").status_code == 200)
+
+
+def strangers(report, work, url):
+    """Strangers are refused as fast as they ask, but their lines are not more than some a second."""
+    log, host, end = work / "data/khs/audit.ndjson", urlsplit(url), time.monotonic() + SECONDS
+
+    def counted():
+        """Lines of requests for what is not there, and how many more are said to have been."""
+        text = log.read_text(encoding="utf-8")
+        return text.count('"status":404'), sum(map(int, re.findall('"unlogged":([0-9]+)', text)))
+
+    before, asked = sum(counted()), 0
+    requests = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 500
+    with socket.create_connection((host.hostname, host.port)) as connection:
+        while counted()[1] == 0 and time.monotonic() < end:
+            connection.sendall(requests)
+            answers, asked = b"", asked + 500
+            while answers.count(b"HTTP/1.1 404") < 500:
+                answers += connection.recv(1 << 20)
+    until(report, "a count of strangers", lambda: sum(counted()) - before == asked)
+    report.expect(counted()[1] > 0, f"{asked} requests of strangers were all written down")
+
+
 def unaudited(report, url, known):
     """Nobody gets an answer that is not written down, and the operator sees why."""
     api = Api(url, known[data.OUTSIDER], data.OUTSIDER)
@@ -107,6 +155,9 @@ def main():
     people(report, program, work, url, known)
     tokens_of(report, program, work, url, known)
     broken_table(report, work, url, known)
+    emptied_table(report, work, url, known)
+    ledger_on_its_way(report, work, url, known)
+    strangers(report, work, url)
     report.end()
 
 

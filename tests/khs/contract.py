@@ -130,11 +130,12 @@ def methods(report, api):
 
 
 def rate(report, url, known):
-    """Two requests at once, then one a second, for each token."""
+    """Two requests at once, then one a second, for each token; an answer of thousands of people is both at once."""
     api, other = (Api(url, known[owner], owner) for owner in (data.OUTSIDER, "142018"))
+    asked = {"file": None, "json": PERSON}
     for interface in PATHS:
         time.sleep(3)
-        answers = [api.ask(interface, data.OUTSIDER) for _ in range(6)]
+        answers = [api.ask(interface, data.OUTSIDER, asked[interface]) for _ in range(6)]
         statuses = [answer.status_code for answer in answers]
         report.expect(statuses[:2] == [200, 200] and 429 in statuses[2:4], f"{interface} at once: {statuses}")
         for answer in answers:
@@ -147,13 +148,16 @@ def rate(report, url, known):
         check(report, f"{interface} no token", interface, nobody, 401)
         time.sleep(3)
         check(report, f"{interface} later", interface, api.ask(interface, data.OUTSIDER), 200, SUCCESS)
+    time.sleep(3)
+    check(report, "everybody", "json", api.ask("json", data.OUTSIDER), 200, SUCCESS)
+    check(report, "one behind everybody", "json", api.ask("json", data.OUTSIDER, PERSON), 429)
 
 
 def compression(report, api):
     """gzip for whoever asks for it, and the same answer for everybody."""
     for insured in (None, PERSON):
         answers = {}
-        for coding in ("gzip", "gzip, deflate, br", "identity", "br", "gzip;q=0", None):
+        for coding in ("gzip", "gzip, deflate, br", "identity", "br", "gzip;q=0", "identity;q=0", "*;q=0", None):
             answer = api.ask("json", data.OUTSIDER, insured, Accept_Encoding=coding)
             check(report, f"Accept-Encoding {coding}", "json", answer, 200, SUCCESS)
             answers[coding] = answer.content

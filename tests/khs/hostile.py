@@ -63,6 +63,8 @@ def bodies(report, api):
     for interface in PATHS:
         more = {INSURER: data.OUTSIDER, "x": {"y": [1, None, "介護"]}, "": 0}
         check(report, f"{interface} unknown fields", interface, api.post(interface, more), 200, SUCCESS)
+        numbers = NUMBER[:-1] + b',"x":[1e999,-1e999,%s]}' % (b"9" * 5_000)
+        check(report, f"{interface} unknown numbers", interface, api.post(interface, numbers), 200, SUCCESS)
 
 
 def large(report, api):

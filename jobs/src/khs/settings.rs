@@ -41,8 +41,12 @@ pub struct KhsSettings {
     pub request_seconds: u32,
     /// Seconds a client may take no byte of an answer.
     pub stall_seconds: u32,
+    /// Seconds a client may take for an answer in all.
+    pub answer_seconds: u32,
     /// Connections at once.
     pub connections: usize,
+    /// Of these, connections of one address.
+    pub connections_per_peer: usize,
 }
 
 impl Default for KhsSettings {
@@ -54,12 +58,14 @@ impl Default for KhsSettings {
             file_form: FileForm::Csv,
             file_name: "khs-{insurer_no}.csv".to_owned(),
             url_seconds: 600,
-            requests_per_second: 10_000,
-            requests_at_once: 10_000,
+            requests_per_second: 100_000,
+            requests_at_once: 100_000,
             body_bytes: 16 << 10,
             request_seconds: 10,
             stall_seconds: 30,
+            answer_seconds: 600,
             connections: 1_024,
+            connections_per_peer: 512,
         }
     }
 }
@@ -102,7 +108,11 @@ impl KhsSettings {
             }
             KhsSettings { request_seconds: 0 | 3_601.., .. } => Some("khs.request_seconds must be 1 to 3600"),
             KhsSettings { stall_seconds: 0 | 3_601.., .. } => Some("khs.stall_seconds must be 1 to 3600"),
+            KhsSettings { answer_seconds: 0 | 86_401.., .. } => Some("khs.answer_seconds must be 1 to 86400"),
             KhsSettings { connections: 0 | 100_001.., .. } => Some("khs.connections must be 1 to 100000"),
+            KhsSettings { connections_per_peer: 0 | 100_001.., .. } => {
+                Some("khs.connections_per_peer must be 1 to 100000")
+            }
             _ => None,
         }
     }

@@ -19,8 +19,9 @@ pub struct Bases {
     /// The operator's.
     public: Option<String>,
     scheme: &'static str,
-    /// Where we listen: for requests that name no host, or none that can stand in an address.
-    own: String,
+    /// Where we listen: for requests that name no host, or none that can stand in an address. None if that is every
+    /// address of the machine, which nobody could open.
+    own: Option<String>,
     /// Characters that are left for a beginning.
     room: usize,
 }
@@ -41,8 +42,8 @@ impl Bases {
         let room = url.length.saturating_sub(rest);
         let scheme = if tls { "https" } else { "http" };
         let public = public.map(checked).transpose()?;
-        let own = format!("{scheme}://{own}");
-        let longest = public.as_ref().map_or(own.len(), String::len);
+        let own = (!own.ip().to_canonical().is_unspecified()).then(|| format!("{scheme}://{own}"));
+        let longest = public.as_ref().or(own.as_ref()).map_or(0, String::len);
         if longest > room {
             bail!(
                 "download addresses would have {} characters, but {} may have at most {}: shorten --public-url or \
@@ -55,16 +56,16 @@ impl Bases {
         Ok(Bases { public, scheme, own, room })
     }
 
-    /// The beginning for a request that names this host.
-    pub fn of(&self, host: Option<&[u8]>) -> String {
+    /// The beginning for a request that names this host; none if there is none that somebody could open.
+    pub fn of(&self, host: Option<&[u8]>) -> Option<String> {
         if let Some(public) = &self.public {
-            return public.clone();
+            return Some(public.clone());
         }
         let mut base = String::new();
         if let Some(host) = host.and_then(plain_host) {
             let _ = write!(base, "{}://{host}", self.scheme); // a text takes everything
         }
-        if base.is_empty() || base.len() > self.room { self.own.clone() } else { base }
+        if base.is_empty() || base.len() > self.room { self.own.clone() } else { Some(base) }
     }
 }
 
@@ -139,18 +140,24 @@ mod tests {
         let new = |public: Option<&str>| Bases::new(public, false, own, &settings, url);
         let address = |base: String| {
             let signer = Signer::new(&[7; 32]).unwrap();
-            base + PATH + &signer.query(PATH, "141003", 99_999_999_999)
+            base + PATH + &signer.query(PATH, "141003", 99_999_999_999, "00c0ffee")
         };
+        let base = |bases: &Bases, host: Option<&[u8]>| bases.of(host).unwrap();
         let bases = new(None).unwrap();
-        assert_eq!(bases.of(Some(b"khs.example.jp:81")), "http://khs.example.jp:81");
+        assert_eq!(base(&bases, Some(b"khs.example.jp:81")), "http://khs.example.jp:81");
         for host in [None, Some(&b"a/b"[..]), Some("a.".repeat(100).as_bytes()), Some(&[b'a'; 150])] {
-            assert_eq!(bases.of(host), "http://127.0.0.1:8080");
+            assert_eq!(base(&bases, host), "http://127.0.0.1:8080");
         }
         let label = format!("{}.{}", "a".repeat(50), "b".repeat(30));
-        let longest = address(bases.of(Some(label.as_bytes())));
+        let longest = address(base(&bases, Some(label.as_bytes())));
         assert!(longest.len() <= 200 && longest.contains("aaa"), "{longest}");
         let public = new(Some("https://khs.example.jp/")).unwrap();
-        assert_eq!(public.of(Some(b"evil.example")), "https://khs.example.jp");
+        assert_eq!(base(&public, Some(b"evil.example")), "https://khs.example.jp");
+        for every in ["0.0.0.0:8080", "[::]:8080", "[::ffff:0.0.0.0]:8080"] {
+            let bases = Bases::new(None, false, every.parse().unwrap(), &settings, url).unwrap();
+            assert_eq!(base(&bases, Some(b"khs.example.jp")), "http://khs.example.jp");
+            assert_eq!((bases.of(None), bases.of(Some(b"a/b"))), (None, None), "nobody can open {every}");
+        }
         let error = new(Some(&format!("https://{}.jp", "a.".repeat(60)))).unwrap_err().to_string();
         assert!(error.contains("at most 200"), "{error}");
         for wrong in ["khs.example.jp", "ftp://x", "https://x?a=b", "https://u:p@x", "https://x#f", ""] {

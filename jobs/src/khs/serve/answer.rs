@@ -5,7 +5,7 @@
 
 use super::document::Slice;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use tsumiage_schemas::khs::{FAILURE, Message, SUCCESS, name};
@@ -95,6 +95,12 @@ impl Reply {
     /// JSON.
     pub fn json(content: Content, succeeded: bool, records: u64) -> Reply {
         Reply { status: StatusCode::OK, headers: vec![(CONTENT_TYPE, JSON)], content, succeeded, records }
+    }
+
+    /// The same, as the last answer of its connection.
+    pub fn closing(mut self) -> Reply {
+        self.headers.push((CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 
     /// `result`, as the audit log tells it.

@@ -1,8 +1,12 @@
 //! The audit log: a line of JSON for every request, also those refused.
 //!
-//! Promise: a line is written before its answer goes, and whole: what is not written down is not answered. No token, no
-//! insured number, no signature and no text of the requester's is in it, only numbers of insurers that have the form
-//! of one.
+//! Promise: a line is written before its answer goes, and whole: what is not written down is not answered. Strangers, who
+//! are answered nothing, cannot fill the disk: beyond some lines a second theirs are counted instead. No token, no
+//! insured number, no signature and no text of the requester's is in it, only numbers of insurers that have the form of
+//! one.
+
+#[cfg(test)]
+mod tests;
 
 use super::Interface;
 use chrono::{SecondsFormat, Utc};
@@ -11,9 +15,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tsumiage_pipeline::disk::{self, DiskError};
+
+/// Lines about strangers in a second at most.
+const STRANGERS: u32 = 1_000;
 
 /// What is known of a request.
 #[derive(Clone, Debug)]
@@ -22,7 +28,7 @@ pub struct Seen {
     pub interface: Interface,
     /// Where it came from, as far as the network tells.
     pub peer: Option<IpAddr>,
-    /// Id of its token.
+    /// Id of its token; none of a stranger's.
     pub token: Option<String>,
     /// Who says to ask.
     pub requester: Option<String>,
@@ -53,13 +59,36 @@ struct Line<'a> {
     peer: Option<IpAddr>,
 }
 
+/// What was not written down since the last such line.
+#[derive(Serialize)]
+struct Unlogged {
+    time: String,
+    unlogged: u64,
+}
+
+/// Says that lines can be written again.
+#[derive(Serialize)]
+struct Again {
+    time: String,
+    audit: &'static str,
+}
+
 /// The log, open to be appended to.
 #[derive(Debug)]
 pub struct Audit {
     path: PathBuf,
-    file: RwLock<File>,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    file: File,
     /// The last line was not written whole: the next one begins anew.
-    torn: AtomicBool,
+    torn: bool,
+    /// The second, since 1970, in which as many lines about strangers were written.
+    strangers: (i64, u32),
+    /// How many more there were, since that was last told.
+    unlogged: u64,
 }
 
 impl Audit {
@@ -72,16 +101,21 @@ impl Audit {
             disk::make_folder(folder)?;
         }
         let file = appending(path).map_err(disk::io(path))?;
-        Ok(Audit { path: path.to_owned(), file: RwLock::new(file), torn: AtomicBool::new(false) })
+        let log = Log { file, torn: false, strangers: (0, 0), unlogged: 0 };
+        Ok(Audit { path: path.to_owned(), log: Mutex::new(log) })
     }
 
-    /// Writes the line of a request that is answered so.
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the line of a request that is answered so; counts it only, if it is one stranger's of too many.
     ///
     /// # Errors
     /// The line cannot be written whole.
     pub fn write(&self, seen: &Seen, result: &str, status: u16, records: u64) -> io::Result<()> {
         let line = Line {
-            time: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            time: time(),
             token: seen.token.as_deref(),
             requester: seen.requester.as_deref(),
             interface: seen.interface.label(),
@@ -92,34 +126,49 @@ impl Audit {
             records,
             peer: seen.peer,
         };
-        let mut text = Vec::with_capacity(256);
-        if self.torn.load(Ordering::Relaxed) {
-            text.push(b'\n');
+        let mut log = self.log();
+        if seen.token.is_none() && !log.has_room(Utc::now().timestamp()) {
+            log.unlogged += 1;
+            return Ok(());
         }
-        serde_json::to_writer(&mut text, &line)?;
-        text.push(b'\n');
-        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        // One write: the system puts lines of many threads one behind the other.
-        let whole = match (&*file).write(&text) {
-            Ok(bytes) if bytes == text.len() => Ok(()),
-            Ok(_) => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            Err(error) => Err(error),
-        };
-        self.torn.store(whole.is_err(), Ordering::Relaxed);
-        whole
+        log.append(&line)
     }
 
-    /// Begins a new file where somebody moved the old one away, as log rotation does.
+    /// Tells how many strangers were only counted since it was last told, if there were any.
+    ///
+    /// # Errors
+    /// The line cannot be written whole; it is told the next time.
+    pub fn summarise(&self) -> io::Result<()> {
+        let mut log = self.log();
+        if log.unlogged > 0 {
+            let line = Unlogged { time: time(), unlogged: log.unlogged };
+            log.append(&line)?;
+            log.unlogged = 0;
+        }
+        Ok(())
+    }
+
+    /// Tries whether lines can be written again where they could not.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub fn probe(&self) -> io::Result<()> {
+        self.log().append(&Again { time: time(), audit: "writable again" })
+    }
+
+    /// Begins a new file where somebody moved the old one away, as log rotation does; until that can be done lines go
+    /// into the old one.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn follow(&self) -> io::Result<()> {
-        let current = self.file.read().unwrap_or_else(PoisonError::into_inner).metadata()?;
+        let current = self.log().file.metadata()?;
         if fs::metadata(&self.path).is_ok_and(|there| same(&there, &current)) {
             return Ok(());
         }
         let file = appending(&self.path)?;
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = file;
+        let mut log = self.log();
+        (log.file, log.torn) = (file, false);
         Ok(())
     }
 
@@ -127,6 +176,35 @@ impl Audit {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+impl Log {
+    /// Whether a line about a stranger may be written in this second.
+    fn has_room(&mut self, second: i64) -> bool {
+        if self.strangers.0 != second {
+            self.strangers = (second, 0);
+        }
+        let has_room = self.strangers.1 < STRANGERS;
+        self.strangers.1 += u32::from(has_room);
+        has_room
+    }
+
+    fn append(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut text = Vec::with_capacity(256);
+        if self.torn {
+            text.push(b'\n');
+        }
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+        // One write: the system puts it behind those of other processes.
+        let bytes = self.file.write(&text)?;
+        self.torn = bytes < text.len() && (self.torn || bytes > 0);
+        if bytes < text.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+fn time() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn appending(path: &Path) -> io::Result<File> {
@@ -146,42 +224,4 @@ fn same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_tell_who_asked_and_never_for_whom_in_person() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("khs/audit.ndjson");
-        let audit = Audit::open(&path).unwrap();
-        let mut seen = Seen::new(Interface::Json, Some("127.0.0.1".parse().unwrap()));
-        audit.write(&seen, "失敗", 401, 0).unwrap();
-        seen.token = Some("00c0ffee".to_owned());
-        seen.insured_no = Some("0000000010".to_owned());
-        audit.write(&seen, "成功", 200, 1).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(lines[0]["token"].is_null() && lines[0]["status"] == 401 && lines[0]["person"] == false);
-        assert!(lines[1]["token"] == "00c0ffee" && lines[1]["person"] == true && lines[1]["records"] == 1);
-        assert!(lines[1]["time"].as_str().unwrap().ends_with('Z') && lines[1]["peer"] == "127.0.0.1");
-        assert!(!text.contains("0000000010"));
-    }
-
-    #[test]
-    fn a_log_that_was_moved_away_begins_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.ndjson");
-        let audit = Audit::open(&path).unwrap();
-        let seen = Seen::new(Interface::None, None);
-        audit.write(&seen, "失敗", 404, 0).unwrap();
-        fs::rename(&path, folder.path().join("audit.1")).unwrap();
-        audit.follow().unwrap();
-        audit.follow().unwrap();
-        audit.write(&seen, "失敗", 404, 0).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
-    }
 }

@@ -3,8 +3,8 @@
 //! Promise: no more than a piece of an answer is ever held as text, however many people it tells of. Every piece of a
 //! file can be made without those before it: how long blocks of rows are is found out once, when data are read.
 
-use super::rows::{RowForm, blank_first, write_people};
-use super::state::Served;
+use super::rows::{RowForm, write_people};
+use super::served::Served;
 use crate::khs::people::Person;
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -81,7 +81,9 @@ impl Document {
         head: Bytes,
         tail: Bytes,
     ) -> Document {
-        let (mut at, mut records) = (head.len() as u64, 0);
+        // The separator before the very first row would stand where the head ends: it is never sent.
+        let separator = served.form(which).separator().min(head.len());
+        let (mut at, mut records) = ((head.len() - separator) as u64, 0);
         let mut members = Vec::with_capacity(numbers.len());
         for number in numbers {
             let people = served.people.of(&number).len();
@@ -92,7 +94,8 @@ impl Document {
                 at += length;
             }
         }
-        Document { served, which, members, head, tail, rows_end: at, records }
+        let rows_end = at.max(head.len() as u64); // without rows there is no separator
+        Document { served, which, members, head, tail, rows_end, records }
     }
 
     /// Its bytes.
@@ -161,9 +164,6 @@ impl Slice {
             let form = document.served.form(document.which);
             block.clear();
             write_people(form, block, &document.served, number, people);
-            if place == 0 && nth == 0 {
-                blank_first(form, block);
-            }
             (block, block_begins)
         };
         let from = usize::try_from(*at - begins).ok()?;

@@ -1,20 +1,22 @@
 //! The file behind a download address: who may have it, and which part of it.
 //!
-//! Promise: an address alone is not enough: on the day of the download the requester must still have a good token and
-//! still may ask for the insurer. The same content has the same tag, so that a download goes on where it broke off
-//! after data were read again, unless they changed.
+//! Promise: an address alone is not enough: on the day of the download the token it was made for must still be good, and
+//! its owner may still ask for the insurer. The same content has the same tag, so that a download goes on where it broke
+//! off after data were read again, unless they changed.
 
 use super::access::{Question, permitted};
 use super::answer::{Content, Reply};
+use super::api::Api;
 use super::audit::Seen;
 use super::document::{Document, Which};
-use super::interfaces::Api;
 use super::refusal::Refusal;
-use crate::khs::tokens::is_insurer_no;
-use axum::extract::Request;
+use super::signing::Claim;
+use super::state::Gate;
+use crate::khs::tokens::{Token, is_insurer_no};
 use axum::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,31 +33,19 @@ pub fn path_of(file_path: &str, insurer_no: &str) -> String {
 }
 
 /// The file, or the part of it that is wanted.
-pub fn download(api: &Api, request: &Request, seen: &mut Seen) -> Result<Reply, Refusal> {
-    let (uri, headers) = (request.uri(), request.headers());
-    let insurer_no = uri.path().rsplit('/').next().filter(|no| is_insurer_no(no));
-    seen.insurer_no = insurer_no.map(str::to_owned);
-    let (Some(insurer_no), Some(query)) = (insurer_no, uri.query()) else {
-        return Err(Refusal::no_address());
-    };
-    let by = api.signer.requester(uri.path(), query, now()).ok_or_else(Refusal::no_address)?;
-    seen.requester = Some(by.to_owned());
-    let today = (api.today)();
+pub fn download(api: &Api, head: &Parts, seen: &mut Seen) -> Result<Reply, Refusal> {
+    let gate = api.state.gate();
+    let (token, insurer_no) = signed_for(api, &gate, head, seen)?;
+    seen.token = Some(token.id.clone());
+    gate.rates.count(&token.id).map_err(Refusal::too_often)?;
     let served = api.state.served();
-    let question = Question { owner: by, requester: by, asked: insurer_no };
-    let numbers = permitted(&served.unions, question, today);
-    let Some(numbers) = numbers.filter(|_| api.state.gate().tokens.has_one(by, today)) else {
-        return Err(Refusal::no_address());
-    };
+    let question = Question { owner: &token.insurer_no, requester: &token.insurer_no, asked: insurer_no };
+    let numbers = permitted(&served.unions, question, (api.today)()).ok_or_else(Refusal::no_address)?;
     let form = served.form(Which::File);
-    let (head, tail, kind) = (form.head.clone(), form.tail.clone(), form.content_type());
-    let document = Document::new(served, Which::File, numbers, head, tail);
+    let (before, behind, kind) = (form.head.clone(), form.tail.clone(), form.content_type());
+    let document = Document::new(served, Which::File, numbers, before, behind);
     let tag = format!("\"{}\"", &hex(&document.digest())[..32]);
     let (length, records) = (document.len(), document.records);
-    let part = match request.method() {
-        &Method::GET => part(headers, &tag, length),
-        _ => Part::Whole, // only a GET has parts
-    };
     let name = api.settings.file_name.replace("{insurer_no}", insurer_no);
     let mut told = vec![
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
@@ -63,7 +53,8 @@ pub fn download(api: &Api, request: &Request, seen: &mut Seen) -> Result<Reply, 
         (ETAG, header(&tag)?),
         (CONTENT_DISPOSITION, header(&format!("attachment; filename=\"{name}\""))?),
     ];
-    let (status, range) = match part {
+    let is_get = head.method == Method::GET; // only a GET has parts
+    let (status, range) = match if is_get { part(&head.headers, &tag, length) } else { Part::Whole } {
         Part::Whole => (StatusCode::OK, 0..length),
         Part::Some(range) => {
             let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
@@ -72,8 +63,38 @@ pub fn download(api: &Api, request: &Request, seen: &mut Seen) -> Result<Reply, 
         }
         Part::Nothing => return Err(Refusal::no_range(length)),
     };
+    if is_get {
+        gate.rates.count_people(&token.id, share(records, &range, length)).map_err(Refusal::too_often)?;
+    }
     let content = Content::Slice(Box::new(document.slice(range, api.metrics.bytes.clone())));
     Ok(Reply { status, headers: told, content, succeeded: true, records })
+}
+
+/// The token that an address was signed for, if that is still good, and the insurer whose file it leads to.
+fn signed_for<'a>(
+    api: &Api,
+    gate: &'a Gate,
+    head: &'a Parts,
+    seen: &mut Seen,
+) -> Result<(&'a Token, &'a str), Refusal> {
+    let path = head.uri.path();
+    let insurer_no = path.rsplit('/').next().filter(|no| is_insurer_no(no));
+    let claim = head.uri.query().and_then(Claim::of);
+    seen.insurer_no = insurer_no.map(str::to_owned);
+    seen.requester = claim.as_ref().map(|claim| claim.by.to_owned());
+    let found = insurer_no.zip(claim).and_then(|(insurer_no, claim)| {
+        let mut tokens = gate.tokens.good_of(claim.by, (api.today)());
+        let in_time = claim.is_in_time(now(), api.settings.url_seconds);
+        let token = tokens.find(|token| api.signer.signed(path, &claim, &token.id))?;
+        in_time.then_some((token, insurer_no))
+    });
+    found.ok_or_else(Refusal::no_address)
+}
+
+/// The people that a part of a file tells of, about.
+fn share(records: u64, range: &Range<u64>, length: u64) -> u64 {
+    let share = u128::from(records) * u128::from(range.end - range.start) / u128::from(length.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX) // not more than there are
 }
 
 fn header(text: &str) -> Result<HeaderValue, Refusal> {
@@ -159,6 +180,13 @@ mod tests {
             assert_eq!(part(range), expected, "{range}");
         }
         assert_eq!(wanted("bytes=0-", 0), Some(Part::Nothing), "nothing is there");
+    }
+
+    #[test]
+    fn a_part_costs_as_many_people_as_it_tells_of() {
+        assert_eq!(share(180_000, &(0..9_000_000), 9_000_000), 180_000);
+        assert_eq!(share(180_000, &(0..4_500_000), 9_000_000), 90_000);
+        assert_eq!((share(180_000, &(0..1), 9_000_000), share(0, &(0..0), 0)), (0, 0));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Limits of a request: how often a token may ask, how large a body may be, how long it may take to come.
 //!
 //! Promise: a body is never held beyond its limit; of what is refused a little more is read and dropped, so that the
-//! client gets to read why.
+//! client gets to read why. An answer that tells of many people costs a token as much as many requests.
 
 use super::refusal::Refusal;
 use crate::khs::settings::KhsSettings;
 use crate::khs::tokens::Tokens;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use governor::clock::{Clock, DefaultClock};
@@ -23,6 +23,9 @@ const UNWANTED_BYTES: usize = 8 << 20;
 
 /// So long a body that is not wanted is waited for.
 const UNWANTED_TIME: Duration = Duration::from_secs(2);
+
+/// People who cost a token as much as a request does.
+const PEOPLE: u64 = 10;
 
 /// How often tokens may ask.
 pub struct Rates {
@@ -53,8 +56,25 @@ impl Rates {
     /// # Errors
     /// The seconds after which it may ask again.
     pub fn count(&self, id: &str) -> Result<(), u64> {
-        let Some(limiter) = self.by_token.get(id) else { return Ok(()) };
-        limiter.check().map_err(|until| {
+        self.take(id, 1)
+    }
+
+    /// Counts what it costs to tell of so many people, before it is done. Nothing costs more than a token may have at
+    /// once, with the request itself: it could never be asked for.
+    ///
+    /// # Errors
+    /// The seconds after which it may be asked for again.
+    pub fn count_people(&self, id: &str, people: u64) -> Result<(), u64> {
+        let most = self.quota.burst_size().get() - 1;
+        self.take(id, u32::try_from(people / PEOPLE).unwrap_or(u32::MAX).min(most))
+    }
+
+    fn take(&self, id: &str, cost: u32) -> Result<(), u64> {
+        let (Some(limiter), Some(cost)) = (self.by_token.get(id), NonZeroU32::new(cost)) else {
+            return Ok(());
+        };
+        let Ok(taken) = limiter.check_n(cost) else { return Ok(()) }; // more than it may have at once: cannot be
+        taken.map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             wait.as_secs() + 1
         })
@@ -68,21 +88,20 @@ impl Rates {
 pub async fn whole(headers: &HeaderMap, body: Body, settings: &KhsSettings) -> Result<Bytes, Refusal> {
     let said = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|bytes| bytes > settings.body_bytes as u64) {
-        drop_unwanted(body).await;
-        return Err(Refusal::too_large());
+        return Err(unwanted(body, Refusal::too_large()).await);
     }
     let time = Duration::from_secs(settings.request_seconds.into());
-    timeout(time, gathered(body, settings.body_bytes)).await.unwrap_or_else(|_| Err(Refusal::too_late()))
+    let late = |_| Err(Refusal::too_late().closing());
+    timeout(time, gathered(body, settings.body_bytes)).await.unwrap_or_else(late)
 }
 
 async fn gathered(mut body: Body, most: usize) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Refusal::broken_off())?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Refusal::broken_off().closing())?.into_data() else { continue };
         if first.len() + all.len() + data.len() > most {
-            drop_unwanted(body).await;
-            return Err(Refusal::too_large());
+            return Err(unwanted(body, Refusal::too_large()).await);
         }
         match (first.is_empty(), all.is_empty()) {
             (true, true) => first = data, // nearly always the only one
@@ -97,18 +116,28 @@ async fn gathered(mut body: Body, most: usize) -> Result<Bytes, Refusal> {
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// Reads on a little: a connection that is closed while its client still sends may lose it the answer.
-pub async fn drop_unwanted(mut body: Body) {
+/// A refusal of a request whose body nobody wants; it says so if the connection ends with it.
+pub async fn unwanted(body: Body, refusal: Refusal) -> Refusal {
+    if drop_unwanted(body).await { refusal } else { refusal.closing() }
+}
+
+/// Reads on a little: a connection that is closed while its client still sends may lose it the answer. Whether that was
+/// all of the body; if not, the connection cannot go on.
+pub async fn drop_unwanted(mut body: Body) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
     let reading = async {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
+        while let Some(frame) = body.frame().await {
+            bytes += frame.ok()?.data_ref().map_or(0, Bytes::len);
             if bytes > UNWANTED_BYTES {
-                break;
+                return None;
             }
         }
+        Some(())
     };
-    let _ = timeout(UNWANTED_TIME, reading).await; // late or not, it is refused
+    matches!(timeout(UNWANTED_TIME, reading).await, Ok(Some(())))
 }
 
 #[cfg(test)]
@@ -154,5 +183,36 @@ mod tests {
         let rates = rates.renewed(&tokens);
         let wait = rates.count(&issued.id).unwrap_err();
         assert!((1..=2).contains(&wait), "{wait}: it is remembered when tokens are read again");
+    }
+
+    #[test]
+    fn many_people_cost_more_but_never_more_than_a_token_may_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.csv");
+        let [one, two] = [0, 1].map(|_| crate::khs::tokens::issue(&path, "141003", None).unwrap().id);
+        let tokens = Tokens::read(&path).unwrap();
+        let settings = KhsSettings { requests_per_second: 1, requests_at_once: 10, ..KhsSettings::default() };
+        let rates = Rates::new(&settings).renewed(&tokens);
+        assert!(rates.count(&one).is_ok() && rates.count_people(&one, PEOPLE - 1).is_ok(), "1");
+        assert!(rates.count(&one).is_ok() && rates.count_people(&one, 9 * PEOPLE - 1).is_ok(), "1 and 8");
+        assert!(rates.count(&one).is_err());
+        assert!(rates.count(&two).is_ok() && rates.count_people(&two, u64::MAX).is_ok(), "all it has");
+        let wait = rates.count_people(&two, 5 * PEOPLE).unwrap_err();
+        assert!((5..=6).contains(&wait), "{wait}");
+        let settings = KhsSettings { requests_at_once: 1, ..settings };
+        let rates = Rates::new(&settings).renewed(&tokens);
+        assert!(rates.count(&one).is_ok() && rates.count_people(&one, 180_000).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_when_the_connection_ends_with_it() {
+        use axum::http::header::CONNECTION;
+        let closes = |refusal: Refusal| refusal.headers.iter().any(|(name, _)| name == CONNECTION);
+        assert!(!closes(unwanted(Body::empty(), Refusal::no_token()).await));
+        assert!(!closes(unwanted(chunks(&["a", "b"]), Refusal::no_token()).await));
+        let piece: &str = "a".repeat(1 << 20).leak();
+        assert!(closes(unwanted(chunks(&[piece; 9]), Refusal::no_token()).await), "too much");
+        let never = stream::pending::<Result<&'static str, std::io::Error>>();
+        assert!(closes(unwanted(Body::from_stream(never), Refusal::no_token()).await), "too slow");
     }
 }

@@ -3,28 +3,33 @@
 //! * `access` who may ask for whom, `request` what a request says, `answer` and `refusal` what it is answered,
 //!   `interfaces` the way from one to the other, `routes` which path leads where
 //! * `file` the download, `addresses` and `signing` what leads to it
-//! * `state` what is served, `watched` when it is read again, `rows` people as text, `document` many of them
-//! * `limits` of requests, `net` of connections
-//! * `audit` who asked, `metrics` how often, `openapi` how to ask
+//! * `served` what is served, `state` what of it is in force, `watched` and `looking` when it is read again, `rows` people as
+//!   text, `document` many of them
+//! * `limits` of requests, `net` and `places` of connections
+//! * `api` what all need, `audit` who asked, `metrics` how often, `openapi` how to ask
 //!
-//! Promise: nobody reads another insurer's people, nothing is answered that is not in the audit log, and no input ends
-//! the server.
+//! Promise: nobody reads another insurer's people, nobody is told anything that is not in the audit log, and no input
+//! ends the server.
 
 mod access;
 mod addresses;
 mod answer;
+mod api;
 mod audit;
 mod document;
 mod file;
 mod interfaces;
 mod limits;
+mod looking;
 mod metrics;
 mod net;
 mod openapi;
+mod places;
 mod refusal;
 mod request;
 mod routes;
 mod rows;
+mod served;
 mod signing;
 mod state;
 #[cfg(test)]
@@ -35,27 +40,25 @@ use super::settings::KhsSettings;
 use crate::serve::Address;
 use addresses::Bases;
 use anyhow::Context;
+use api::Api;
+pub use api::Today;
 use audit::Audit;
-use interfaces::Api;
-pub use interfaces::Today;
+use looking::looking;
 use metrics::Metrics;
 use net::Net;
+use places::Places;
+use served::Place;
 use signing::Signer;
-use state::{Place, State};
+use state::State;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tsumiage_schemas::khs::{Khs, name};
-
-/// So often it is looked whether data, tokens or the audit log changed.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Connections at once to an address for metrics and health alone.
 const WATCHERS: usize = 64;
@@ -125,8 +128,9 @@ pub struct Server {
     pub scheme: &'static str,
     paths: (String, String),
     stop: watch::Sender<bool>,
-    serving: JoinSet<()>,
+    serving: Vec<JoinHandle<()>>,
     looking: JoinHandle<()>,
+    api: Arc<Api>,
 }
 
 impl Server {
@@ -141,33 +145,33 @@ impl Server {
         let watched = options.metrics.map(listening).transpose()?;
         let (beside, settings) = (watched.is_none(), options.settings.clone());
         let (public, threads) = (options.public_url.clone(), options.threads);
-        let api = Arc::new(api(options, address, tls.is_some(), tell.clone())?);
+        let api = Arc::new(read(options, address, tls.is_some(), tell.clone())?);
         let runtime = runtime(threads)?;
         let (stop, stopped) = watch::channel(false);
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let net = |tls, places| Net {
+        let net = |tls, places, of_peer| Net {
             tls,
             request: seconds(settings.request_seconds),
             stall: seconds(settings.stall_seconds),
-            places: Arc::new(Semaphore::new(places)),
-            connections: api.metrics.connections.clone(),
+            answer: seconds(settings.answer_seconds),
+            places: Arc::new(Places::new(places, of_peer, api.metrics.connections.clone())),
         };
         let document = openapi::document(&api.khs, &settings, beside, public.as_deref());
         let router = routes::router(&api, beside, document.to_string());
-        let mut serving = JoinSet::new();
         let inside = runtime.enter();
         let begin = |listener| tokio::net::TcpListener::from_std(listener);
-        let (main, told) = (Arc::new(net(tls, settings.connections)), tell.clone());
-        serving.spawn(net::accept(begin(listener)?, router, main, stopped.clone(), told));
+        let main = Arc::new(net(tls, settings.connections, settings.connections_per_peer));
+        let accepting = net::accept(begin(listener)?, router, main, stopped.clone(), tell.clone());
+        let mut serving = vec![runtime.spawn(accepting)];
         let metrics = watched.as_ref().map(|(_, address)| *address);
         if let Some((listener, _)) = watched {
-            let (router, net) = (routes::watching(&api), Arc::new(net(None, WATCHERS)));
-            serving.spawn(net::accept(begin(listener)?, router, net, stopped, tell));
+            let (router, net) = (routes::watching(&api), Arc::new(net(None, WATCHERS, WATCHERS)));
+            serving.push(runtime.spawn(net::accept(begin(listener)?, router, net, stopped, tell)));
         }
         let looking = runtime.spawn(looking(Arc::clone(&api)));
         drop(inside);
         let paths = (settings.file_path, settings.json_path);
-        Ok(Server { runtime, address, metrics, scheme, paths, stop, serving, looking })
+        Ok(Server { runtime, address, metrics, scheme, paths, stop, serving, looking, api })
     }
 
     /// Paths of IF-I6-01-04-01 and IF-I6-01-04-02.
@@ -177,21 +181,24 @@ impl Server {
 
     /// Whether it still serves; if not, the program has a fault.
     pub fn is_serving(&self) -> bool {
-        !self.looking.is_finished()
+        !self.looking.is_finished() && !self.serving.iter().any(JoinHandle::is_finished)
     }
 
     /// Takes no more requests, lets answers under way end, but not for long.
     pub fn stop(self) {
-        let Server { runtime, stop, mut serving, looking, .. } = self;
+        let Server { runtime, stop, serving, looking, api, .. } = self;
         let _ = stop.send(true); // whoever listens is there until then
-        runtime.block_on(async { while serving.join_next().await.is_some() {} });
+        for accepting in serving {
+            let _ = runtime.block_on(accepting); // a fault was told already
+        }
         looking.abort();
+        let _ = api.audit.summarise(); // told while the server ran
         runtime.shutdown_background();
     }
 }
 
 /// All that answers need, read and checked.
-fn api(options: ServeOptions, own: SocketAddr, tls: bool, tell: Sender<String>) -> anyhow::Result<Api> {
+fn read(options: ServeOptions, own: SocketAddr, tls: bool, tell: Sender<String>) -> anyhow::Result<Api> {
     let signer = match &options.signing_key {
         Some(path) => Signer::of_file(path)?,
         None => Signer::random()?,
@@ -214,7 +221,7 @@ fn api(options: ServeOptions, own: SocketAddr, tls: bool, tell: Sender<String>) 
         signer,
         bases,
         audit: Audit::open(&options.audit)?,
-        unaudited: AtomicBool::new(false),
+        troubles: api::Troubles::default(),
         metrics,
         today: options.today,
         tell: std::sync::Mutex::new(tell),
@@ -234,22 +241,4 @@ fn listening(at: Address) -> anyhow::Result<(TcpListener, SocketAddr)> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
-}
-
-/// Looks every second whether something changed.
-async fn looking(api: Arc<Api>) {
-    loop {
-        sleep(LOOK).await;
-        let api = Arc::clone(&api);
-        let look = move || {
-            let tell = api.tell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            api.state.refresh(&api.metrics, &tell);
-            if let Err(error) = api.audit.follow() {
-                api.cannot_audit(&error);
-            }
-        };
-        if spawn_blocking(look).await.is_err() {
-            return; // a fault of the program; whoever started the server sees it
-        }
-    }
 }

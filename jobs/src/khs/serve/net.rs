@@ -1,8 +1,13 @@
 //! Connections: accepted, with TLS if wanted, limited in number and in how long they may be silent.
 //!
 //! Promise: a client that says nothing, does not take its answer or breaks the handshake costs a connection for some
-//! seconds and nothing else. When the server stops, answers under way have a few seconds to end.
+//! seconds and nothing else; one that takes its answer byte by byte is cut off after a while. When the server stops,
+//! answers under way have a few seconds to end.
 
+#[cfg(test)]
+mod tests;
+
+use super::places::Places;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Body;
@@ -10,19 +15,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use prometheus_client::metrics::gauge::Gauge;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -49,10 +53,10 @@ pub struct Net {
     pub request: Duration,
     /// So long a client may take no byte of an answer.
     pub stall: Duration,
+    /// So long a client may take for an answer.
+    pub answer: Duration,
     /// As many connections at once.
-    pub places: Arc<Semaphore>,
-    /// How many there are.
-    pub connections: Gauge,
+    pub places: Arc<Places>,
 }
 
 /// Accepts connections until `stop`, then waits for answers under way, but not for long.
@@ -67,25 +71,24 @@ pub async fn accept(
     let mut told = false;
     loop {
         let next = async {
-            let place = Arc::clone(&net.places).acquire_owned().await;
-            (place, listener.accept().await)
+            let free = net.places.free().await;
+            (free, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (free, accepted) = tokio::select! {
             next = next => next,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Ok(place) = place else { break }; // nobody closes it
+        let Some(free) = free else { break };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, net, watcher) = (router.clone(), Arc::clone(&net), graceful.watcher());
-                let peer = Peer(peer.ip().to_canonical());
-                tokio::spawn(async move {
-                    net.connections.inc();
-                    connection(stream, peer, router, &net, watcher).await;
-                    net.connections.dec();
-                    drop(place);
-                });
                 told = false;
+                let peer = peer.ip().to_canonical();
+                let Some(place) = net.places.take(free, peer) else { continue }; // closed at once
+                let (router, net, watcher) = (router.clone(), Arc::clone(&net), graceful.watcher());
+                tokio::spawn(async move {
+                    let _place = place;
+                    connection(stream, Peer(peer), router, &net, watcher).await;
+                });
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
@@ -126,17 +129,48 @@ async fn serve<S>(stream: S, peer: Peer, router: Router, net: &Net, watcher: Wat
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let begun = Arc::new(Mutex::new(None));
+    let answers = Arc::clone(&begun);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        router.clone().call(request)
+        set(&answers, None);
+        let (answer, answers) = (router.clone().call(request), Arc::clone(&answers));
+        async move {
+            let answer = answer.await;
+            set(&answers, Some(Instant::now()));
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(net.request)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    let _ = watcher.watch(connection).await; // a client that is gone is no news
+    tokio::select! {
+        _ = watcher.watch(connection) => {} // a client that is gone is no news
+        () = overdue(&begun, net.answer) => {} // and one that never ends is left
+    }
+}
+
+/// When the last answer of a connection began; none while there is none.
+type Begun = Mutex<Option<Instant>>;
+
+fn set(begun: &Begun, at: Option<Instant>) {
+    *begun.lock().unwrap_or_else(PoisonError::into_inner) = at;
+}
+
+/// Waits until the answer of a connection takes longer than it may. Whether it is with the client nobody knows; one that
+/// is and asks nothing more for as long is gone too.
+async fn overdue(begun: &Begun, limit: Duration) {
+    loop {
+        let at = *begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = at.map_or(limit, |at| limit.saturating_sub(at.elapsed()));
+        if left.is_zero() {
+            return;
+        }
+        sleep(left).await;
+    }
 }
 
 /// TLS with the certificate chain and the key of these files (PEM).

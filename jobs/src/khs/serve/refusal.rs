@@ -3,11 +3,11 @@
 //! Promise: what is refused for want of right has one text, whatever the reason.
 
 use super::answer::{Content, Reply, Values, envelope};
-use axum::http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use tsumiage_schemas::khs::Message;
 
-/// What may not be asked, and what there is none of: one text for all.
+/// What may not be asked, whether it is there or not: one text for all.
 pub const NOT_PERMITTED: &str = "指定された保険者番号の情報を参照する権限がないか、対象が存在しません。";
 
 /// Why a request is not answered.
@@ -31,7 +31,12 @@ impl Refusal {
         self
     }
 
-    /// 200 with 失敗: there is no right to it, or nothing there.
+    /// The same, as the last answer of its connection.
+    pub fn closing(self) -> Refusal {
+        self.with(CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// 200 with 失敗: there is no right to it, whether it is there or not.
     pub fn not_permitted() -> Refusal {
         Refusal::new(StatusCode::OK, NOT_PERMITTED)
     }
@@ -44,6 +49,13 @@ impl Refusal {
     /// 400: the body ended too early.
     pub fn broken_off() -> Refusal {
         Refusal::wrong("リクエストボディを受信できませんでした。")
+    }
+
+    /// 400: there is no host that a download address could begin with.
+    pub fn no_host() -> Refusal {
+        Refusal::wrong(
+            "署名付きURLを作成できません。リクエストヘッダのHostに有効なホスト名を設定してください。",
+        )
     }
 
     /// 401: no token, or none that is good.
@@ -133,6 +145,7 @@ mod tests {
         for refusal in [
             Refusal::not_permitted(),
             Refusal::broken_off(),
+            Refusal::no_host(),
             Refusal::no_token(),
             Refusal::no_address(),
             Refusal::nothing_here(),

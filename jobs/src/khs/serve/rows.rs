@@ -2,7 +2,7 @@
 //!
 //! Promise: pure; a row has the fields of the interface's record, in their order, whatever the layouts say.
 
-use super::state::Served;
+use super::served::Served;
 use crate::khs::people::Person;
 use crate::khs::settings::FileForm;
 use axum::body::Bytes;
@@ -55,7 +55,7 @@ pub struct RowForm {
 }
 
 impl RowForm {
-    /// As JSON objects; every one has its separator before it, which is a blank before the first of all.
+    /// As JSON objects; every one has its separator before it, and the first of all goes without.
     pub fn json(person: &Message) -> RowForm {
         let fields = fields(person).map(|(name, column)| (format!("\"{name}\":"), column)).collect();
         RowForm { json: true, fields, head: Bytes::from_static(b"["), tail: Bytes::from_static(b"]\n") }
@@ -70,6 +70,11 @@ impl RowForm {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let head = if form == FileForm::Csv { format!("{}\r\n", names.join(",")) } else { String::new() };
         RowForm { json: false, fields, head: head.into(), tail: Bytes::new() }
+    }
+
+    /// Bytes of the separator before every row.
+    pub fn separator(&self) -> usize {
+        usize::from(self.json)
     }
 
     /// Content type of a file in this form.
@@ -166,21 +171,14 @@ pub fn write_people(form: &RowForm, out: &mut Vec<u8>, served: &Served, member_n
     }
 }
 
-/// The rows of single people, as JSON, the first with a blank before it instead of a separator.
+/// The rows of single people, without a separator before the first.
 pub fn few_rows(form: &RowForm, served: &Served, people: &[(&str, &Person)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (member_no, person) in people {
         write_people(form, &mut out, served, member_no, std::slice::from_ref(person));
     }
-    blank_first(form, &mut out);
+    out.drain(..form.separator().min(out.len()));
     out
-}
-
-/// Makes the separator of the very first row a blank.
-pub fn blank_first(form: &RowForm, rows: &mut [u8]) {
-    if let Some(separator) = rows.first_mut().filter(|_| form.json) {
-        *separator = b' ';
-    }
 }
 
 #[cfg(test)]

@@ -32,10 +32,10 @@ pub fn document(khs: &Khs, settings: &KhsSettings, beside: bool, public: Option<
             },
             "schemas": {
                 "FileRequest": object(&khs.file_request, false),
-                "FileResponse": object(&khs.file_response, true),
+                "FileResponse": response(&khs.file_response),
                 "FileFailure": failure("FileResponse"),
                 "JsonRequest": object(&khs.json_request, false),
-                "JsonResponse": object(&khs.json_response, true),
+                "JsonResponse": response(&khs.json_response),
                 "JsonFailure": failure("JsonResponse"),
                 "Person": object(&khs.person, true),
             },
@@ -57,6 +57,24 @@ fn object(message: &Message, closed: bool) -> Value {
     if closed {
         object["additionalProperties"] = json!(false);
     }
+    object
+}
+
+/// A response: what it has when it failed, and when it did not.
+fn response(message: &Message) -> Value {
+    let has = |name: &str| message.field(name).is_some();
+    let mut object = object(message, true);
+    let (mut failed, mut succeeded) = (json!({"required": [name::DETAIL]}), json!({}));
+    succeeded["not"] = json!({"required": [name::DETAIL]});
+    if has(name::URL) {
+        failed["not"] = json!({"required": [name::URL]});
+        succeeded["required"] = json!([name::URL]);
+    }
+    if has(name::BODY) {
+        failed["properties"] = json!({name::RECORD_NUM: {"const": 0}, name::BODY: {"maxItems": 0}});
+    }
+    object["if"] = json!({"properties": {name::RESULT: {"const": FAILURE}}});
+    (object["then"], object["else"]) = (failed, succeeded);
     object
 }
 

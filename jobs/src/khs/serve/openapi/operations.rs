@@ -16,12 +16,14 @@ pub fn path_item(resource: Resource, khs: &Khs, settings: &KhsSettings) -> Value
             "IF-I6-01-04-01",
             "介護被保険者証利用情報（KHS）の取得要求（ファイル連携）",
             "File",
+            "成功（対象者がいない場合は0件のファイルのURL）、または参照する権限がない場合の失敗",
             khs,
         )}),
         Resource::Json => json!({"post": interface(
             "IF-I6-01-04-02",
             "介護被保険者証利用情報（KHS）の取得要求（JSON形式連携）",
             "Json",
+            "成功（該当する情報がない場合はrecord_numが0）、または参照する権限がない場合の失敗",
             khs,
         )}),
         Resource::Download => download(khs, settings),
@@ -39,16 +41,11 @@ pub fn path_item(resource: Resource, khs: &Khs, settings: &KhsSettings) -> Value
     }
 }
 
-/// A call of an interface; `form` is how its messages are called.
-fn interface(id: &str, summary: &str, form: &str, khs: &Khs) -> Value {
+/// A call of an interface; `form` is how its messages are called, `answered` what 200 is.
+fn interface(id: &str, summary: &str, form: &str, answered: &str, khs: &Khs) -> Value {
     let message = if form == "File" { &khs.file_request } else { &khs.json_request };
     let requester = message.field(name::INSURER_NO).map(schema).unwrap_or_default();
     let failed = |description: &str| answer(description, &format!("{form}Failure"));
-    let with = |mut answer: Value, header: &str, schema: Value| {
-        answer["headers"][header] = json!({"required": true, "schema": schema});
-        answer
-    };
-    let retry = json!({"type": "integer", "minimum": 1});
     json!({
         "operationId": id,
         "summary": summary,
@@ -62,13 +59,13 @@ fn interface(id: &str, summary: &str, form: &str, khs: &Khs) -> Value {
         }],
         "requestBody": {"required": true, "content": content(&format!("{form}Request"))},
         "responses": {
-            "200": answer("成功、または権限がないか対象が存在しない場合の失敗", &format!("{form}Response")),
+            "200": answer(answered, &format!("{form}Response")),
             "400": failed("リクエストの誤り"),
             "401": with(failed("自治体トークンの誤り"), "WWW-Authenticate", json!({"const": "Bearer"})),
             "405": with(failed("POST以外のメソッド"), "Allow", json!({"const": "POST"})),
             "408": failed("リクエストボディの受信の時間切れ"),
             "413": failed("リクエストボディの大きさの超過"),
-            "429": with(failed("要求数の上限の超過"), "Retry-After", retry),
+            "429": too_often(&format!("{form}Failure")),
             "500": failed("処理中のエラー"),
             "503": failed("一時的に処理できない状態"),
         },
@@ -85,6 +82,16 @@ fn answer(description: &str, schema: &str) -> Value {
         "headers": {"Cache-Control": {"required": true, "schema": {"const": "no-store"}}},
         "content": content(schema),
     })
+}
+
+/// An answer with one more header.
+fn with(mut answer: Value, header: &str, schema: Value) -> Value {
+    answer["headers"][header] = json!({"required": true, "schema": schema});
+    answer
+}
+
+fn too_often(schema: &str) -> Value {
+    with(answer("要求数の上限の超過", schema), "Retry-After", json!({"type": "integer", "minimum": 1}))
 }
 
 /// The file behind its address.
@@ -125,18 +132,17 @@ fn download(khs: &Khs, settings: &KhsSettings) -> Value {
         }
         json!({"description": description, "headers": headers, "content": file})
     };
-    let mut beyond = answer("ファイルに含まれない範囲", "FileFailure");
-    beyond["headers"]["Content-Range"] = text();
-    let mut no_method = answer("GETおよびHEAD以外のメソッド", "FileFailure");
-    no_method["headers"]["Allow"] = json!({"required": true, "schema": {"const": "GET, HEAD"}});
+    let failed = |description: &str| answer(description, "FileFailure");
+    let allow = json!({"const": "GET, HEAD"});
     let responses = json!({
         "200": sent("ファイル", false),
         "206": sent("ファイルの一部", true),
-        "403": answer("署名付きURLの誤り、有効期限切れ、または権限なし", "FileFailure"),
-        "405": no_method,
-        "416": beyond,
-        "500": answer("処理中のエラー", "FileFailure"),
-        "503": answer("一時的に処理できない状態", "FileFailure"),
+        "403": failed("署名付きURLの誤り、有効期限切れ、または権限なし"),
+        "405": with(failed("GETおよびHEAD以外のメソッド"), "Allow", allow),
+        "416": with(failed("ファイルに含まれない範囲"), "Content-Range", json!({"type": "string"})),
+        "429": too_often("FileFailure"),
+        "500": failed("処理中のエラー"),
+        "503": failed("一時的に処理できない状態"),
     });
     let heads = without_body(&responses, &["206", "416"]);
     let range =

@@ -1,6 +1,7 @@
 //! Downloads.
 
 use super::*;
+use crate::khs::tokens::revoke;
 
 #[tokio::test]
 async fn a_file_is_downloaded_whole_or_in_parts() {
@@ -61,16 +62,35 @@ async fn a_file_is_downloaded_whole_or_in_parts() {
 }
 
 #[tokio::test]
-async fn an_address_ends_with_the_right_to_it() {
+async fn an_address_ends_with_the_token_it_was_made_for() {
     let fixture = fixture();
     let (tell, _told) = channel();
-    let url = fixture.url(0, UNION, TOWN).await["presigned_url"].as_str().unwrap().to_owned();
-    assert_eq!(fixture.get("GET", &url, &[]).await.status, StatusCode::OK);
-    let tokens = fixture.folder.path().join("tokens.csv");
-    let kept = fs::read_to_string(&tokens).unwrap();
-    fs::write(&tokens, kept.lines().filter(|line| !line.contains(UNION)).collect::<Vec<_>>().join("\n"))
-        .unwrap();
+    let table = fixture.folder.path().join("tokens.csv");
+    let other = issue(&table, UNION, None).unwrap();
     fixture.api.state.refresh(&fixture.api.metrics, &tell);
-    assert_eq!(fixture.get("GET", &url, &[]).await.status, StatusCode::FORBIDDEN, "its tokens are revoked");
+    let url = fixture.url(0, UNION, TOWN).await["presigned_url"].as_str().unwrap().to_owned();
+    let body = json!({"care_insure_provider_number": TOWN});
+    let of_other = fixture.post("/khs-api/file", &other.token, UNION, &body).await.json();
+    let of_other = of_other["presigned_url"].as_str().unwrap();
+    for url in [&url, of_other] {
+        assert!(fixture.get("GET", url, &[]).await.status == StatusCode::OK && !url.contains(&other.id));
+    }
+    let lines = fixture.audit();
+    let token = lines[0]["token"].as_str().unwrap();
+    assert_eq!((lines[2]["token"].as_str(), lines[3]["token"].as_str()), (Some(token), Some(&*other.id)));
+    assert_eq!(
+        (lines[2]["interface"].as_str(), lines[2]["requester"].as_str()),
+        (Some("download"), Some(UNION))
+    );
+    assert!(revoke(&table, token).unwrap().is_some());
+    fixture.api.state.refresh(&fixture.api.metrics, &tell);
+    assert_eq!(fixture.get("GET", &url, &[]).await.status, StatusCode::FORBIDDEN, "its token is revoked");
+    assert_eq!(fixture.get("GET", of_other, &[]).await.status, StatusCode::OK, "the other one is not");
     assert_eq!(fixture.json(0, UNION, TOWN, None).await.status, StatusCode::UNAUTHORIZED);
+    let lines = fixture.audit();
+    let refused = lines.iter().find(|line| line["status"] == 403).unwrap();
+    assert_eq!(
+        (&refused["token"], &refused["requester"], &refused["insurer"]),
+        (&Value::Null, &json!(UNION), &json!(TOWN))
+    );
 }

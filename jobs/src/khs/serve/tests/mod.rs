@@ -1,15 +1,16 @@
 //! The server from a request to its answer, without a network but where that is what is tested.
 
 mod asking;
+mod conforming;
 mod files;
 mod running;
 mod telling;
 
 use super::access::Unions;
-use super::interfaces::Api;
+use super::api::Api;
 use super::routes::{Resource, router, routes};
-use super::state::Served;
-use super::{ServeOptions, Server, api, openapi};
+use super::served::Served;
+use super::{ServeOptions, Server, openapi, read};
 use crate::facts::KnownFiles;
 use crate::khs::people::People;
 use crate::khs::settings::{FileForm, KhsSettings};
@@ -118,7 +119,7 @@ fn fixture_with(settings: KhsSettings, audit: Option<&str>) -> Fixture {
     let mut options = options(folder.path(), settings.clone());
     options.audit = audit.map_or(options.audit, PathBuf::from);
     let (tell, told) = channel();
-    let api = api(options, "127.0.0.1:1".parse().unwrap(), false, tell).unwrap();
+    let api = read(options, "127.0.0.1:1".parse().unwrap(), false, tell).unwrap();
     let ledger = Ledger::open(&folder.path().join("data")).unwrap();
     let people = People::read(&ledger, &KnownFiles::new(&ledger, &[], None)).unwrap();
     let member = |member_no: &str| Membership {
@@ -148,76 +149,6 @@ impl Fixture {
         let answer = Answer { status: head.status, headers: head.headers, bytes };
         self.documented(&method, &path, &answer);
         answer
-    }
-
-    /// Whatever is answered stands in the document: status, headers, type, fields.
-    fn documented(&self, method: &Method, path: &str, answer: &Answer) {
-        let paths = self.document["paths"].as_object().unwrap();
-        let is = |template: &str| match template.split_once('{') {
-            Some((before, _)) => path.strip_prefix(before).is_some_and(|rest| !rest.contains('/')),
-            None => template == path,
-        };
-        let Some((_, item)) = paths.iter().find(|(template, _)| is(template)) else {
-            return assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        };
-        let method = method.as_str().to_lowercase();
-        let operation = item.get(&method);
-        assert_eq!(operation.is_none(), answer.status == StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
-        let operation = operation.unwrap_or_else(|| item.get("post").unwrap_or(&item["get"]));
-        let response = &operation["responses"][answer.status.as_str()];
-        assert!(response.is_object(), "{method} {path} {} is not in the document", answer.status);
-        for (name, header) in response["headers"].as_object().into_iter().flatten() {
-            let value = answer.header(name);
-            assert!(!value.is_empty(), "{method} {path} {}: {name}", answer.status);
-            if let Some(constant) = header["schema"]["const"].as_str() {
-                assert_eq!(value, constant);
-            }
-        }
-        let Some(content) = response["content"].as_object().filter(|_| method != "head") else { return };
-        let kind = answer.header("content-type").split(';').next().unwrap();
-        let schema = &content.get(kind).unwrap_or_else(|| panic!("{path}: {kind}"))["schema"];
-        if kind == "application/json" && schema.get("$ref").is_some() {
-            self.conforms(&answer.json(), schema);
-        }
-    }
-
-    /// As far as our schemas go.
-    fn conforms(&self, value: &Value, schema: &Value) {
-        if let Some(name) = schema["$ref"].as_str() {
-            let name = name.rsplit('/').next().unwrap();
-            return self.conforms(value, &self.document["components"]["schemas"][name]);
-        }
-        for schema in schema["allOf"].as_array().into_iter().flatten() {
-            self.conforms(value, schema);
-        }
-        if let Some(constant) = schema.get("const") {
-            assert_eq!(value, constant);
-        }
-        for name in schema["required"].as_array().into_iter().flatten() {
-            assert!(value.get(name.as_str().unwrap()).is_some(), "{name} is missing in {value}");
-        }
-        for (name, value) in value.as_object().into_iter().flatten() {
-            match schema["properties"].get(name) {
-                Some(schema) => self.conforms(value, schema),
-                None => assert_ne!(schema["additionalProperties"], json!(false), "{name}"),
-            }
-        }
-        for value in value.as_array().into_iter().flatten() {
-            self.conforms(value, &schema["items"]);
-        }
-        let length = value.as_str().map(|text| text.chars().count() as u64);
-        assert!(
-            schema["maxLength"].as_u64().zip(length).is_none_or(|(most, length)| length <= most),
-            "{value}"
-        );
-        let kind = schema["type"].as_str().unwrap_or_default();
-        assert!(match kind {
-            "string" => value.is_string(),
-            "integer" => value.is_u64(),
-            "array" => value.is_array(),
-            "object" => value.is_object(),
-            _ => true,
-        });
     }
 
     async fn post(&self, path: &str, token: &str, requester: &str, body: &Value) -> Answer {
