@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How fast everything is, step by step: reader, taking in, fold from memory and from the ledger, Parquet, then the whole
-# `nightly` beside DuckDB and Polars, and the cost of a correction. Each prints its input, medians, and ratios to limits
+# `nightly` beside DuckDB and Polars, the KHS API, and the cost of a correction. Each prints its input, medians, and ratios to limits
 # measured in the same run.
 #
 #   benches/speed.sh            about 15 minutes on 2 cores, besides two builds (the benchmarks have libraries of their own)
@@ -26,5 +26,6 @@ echo "== nightly, DuckDB, Polars" && benches/peers.sh --recipients "$recipients"
 if [ -n "$large" ]; then
     echo "== nightly of 10 million movements" && benches/nightly.sh --recipients 1000000 --movements 10000000 --runs 1
 fi
+echo "== the KHS API" && benches/khs.sh
 echo "== after a correction" && benches/incremental.sh --recipients "$((2 * recipients))" \
     --movements "$((2 * movements))" --people "$((recipients / 500))" --runs "$runs"
