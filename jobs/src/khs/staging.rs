@@ -2,14 +2,16 @@
 //! (`pipeline::reader::khs`).
 //!
 //! Promise: the same question answered the same twice in a row on one day is the same file, so that nothing is done; the
-//! same status after another one is a new file, and counts. Names sort as the files came. What came lies nowhere under a
-//! name but where it is looked for: a killed run leaves nothing behind.
+//! same status after another one is a new file, and counts. Names sort as the files came. What a killed run leaves of
+//! what came is cleared away by a later one.
 
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 use tsumiage_pipeline::archive::{Archive, Arrival};
 use tsumiage_pipeline::crash;
@@ -78,9 +80,12 @@ pub fn stage(data: &Path, ledger: &Ledger, on: Day, came: &[Came]) -> anyhow::Re
 /// # Errors
 /// Something cannot be read or written.
 pub fn put(inbox: &Path, on: Day, time_of_day: u32, came: &Came) -> anyhow::Result<PathBuf> {
+    remove_old(inbox)?;
     for number in time_of_day..=MOST {
-        // Hidden files are left alone by whoever looks into the inbox.
-        let mut file = tempfile::Builder::new().prefix(".khs-").tempfile_in(inbox).map_err(io(inbox))?;
+        // Hidden files are left alone by whoever looks into the inbox; the group reads what appears there.
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix(HIDDEN).permissions(Permissions::from_mode(0o640));
+        let mut file = builder.tempfile_in(inbox).map_err(io(inbox))?;
         write(file.as_file_mut(), &Head::new(came.form, came.asked.clone(), on, number), came, &mut |_| {})
             .map_err(io(inbox))?;
         let path = inbox.join(name(on, number, came)?);
@@ -94,6 +99,25 @@ pub fn put(inbox: &Path, on: Day, time_of_day: u32, came: &Came) -> anyhow::Resu
         }
     }
     bail!("{} has too many answers of this day", inbox.display())
+}
+
+/// How an answer on its way into an inbox begins.
+const HIDDEN: &str = ".khs-";
+
+/// One that nothing was written to for so long is left by a run that was killed.
+const OLD: Duration = Duration::from_secs(86_400);
+
+/// Removes what killed runs left in an inbox: people's records.
+fn remove_old(inbox: &Path) -> Result<(), DiskError> {
+    for path in disk::entries(inbox)? {
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(HIDDEN.as_bytes()));
+        let changed = path.metadata().and_then(|file| file.modified()).ok();
+        if is_hidden && changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > OLD) {
+            let _ = std::fs::remove_file(path); // somebody else may have been quicker
+        }
+    }
+    Ok(())
 }
 
 /// The newest KHS file of a day, taken in or left in the archive by a killed run. A withdrawn one is not the same again.
@@ -234,5 +258,7 @@ mod tests {
         let names = [put(), put()].map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
         assert_eq!(names, ["khs-2026-11-30-101503-142018.csv", "khs-2026-11-30-101504-142018.csv"]);
         assert_eq!(std::fs::read_dir(inbox.path()).unwrap().count(), 2);
+        let mode = inbox.path().join(&names[0]).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o040, 0o040, "whoever runs the worker is of the group");
     }
 }

@@ -76,7 +76,7 @@ CREATE OR REPLACE MACRO holder_on(asked_insurer_no, asked_day) AS coalesce(\n\
   asked_insurer_no);\n\n\
 CREATE OR REPLACE MACRO \"保有者照会\"(asked_insurer_no, asked_day) AS holder_on(asked_insurer_no, asked_day);\n\n\
 -- Recipients with the newest status of their insurance card (受給者月次と被保険者証利用情報), by the numbers on the card.\n\
--- khs_holder_no: whose people those of the number on the card were when the status came. Where it is not holder_no, the\n\
+-- khs_holder_no: whose people those of the number on the card were when the status was taken in. Where it is not holder_no, the\n\
 -- insured number may have been another person's then (保有者が異なるときは、別人の被保険者番号であることがあります).\n\
 CREATE OR REPLACE VIEW khs_with_holder AS\n\
   SELECT k.*, coalesce(m.union_no, k.member_no) AS holder_no\n\

@@ -70,7 +70,10 @@ pub fn arrival_again(
     let anew = entry.file_rejected && !frozen && now.recheck;
     match at_hand.filter(|_| anew) {
         Some(name) => arrival_now(&noted.file_id, name, now),
-        None if entry.wrong_time => Arrival { closed_through: now.closings.through, ..noted },
+        // The month of a KHS file follows from what was closed when it came: it would move on with every closing.
+        None if entry.wrong_time && !entry.is_khs() => {
+            Arrival { closed_through: now.closings.through, ..noted }
+        }
         None => noted,
     }
 }

@@ -3,7 +3,7 @@
 //! Promise: parts are put together only if the server knows the file again by a strong tag and says the same length; else
 //! all of it is got again.
 
-use super::link::{Broken, Link, MOST_BYTES, copied, may_pass};
+use super::link::{Broken, Link, MOST_BYTES, copied, may_pass, retry_after};
 use super::{Watch, legible};
 use anyhow::{Context, bail};
 use std::fs::File;
@@ -50,12 +50,14 @@ impl Download {
         let mut attempt = 1;
         loop {
             let from = self.tag.as_deref().map(|tag| (self.have, tag)).filter(|(have, _)| *have > 0);
+            let mut after = None;
             let why = match link.get(url, from) {
                 Err(why) => why,
                 Ok(answer) if matches!(answer.status().as_u16(), 401 | 403 | 404 | 410) => {
                     return Ok(End::Refused(answer.status().as_u16()));
                 }
                 Ok(answer) if may_pass(answer.status()) => {
+                    after = retry_after(&answer);
                     format!("the server answered {}", answer.status().as_u16())
                 }
                 Ok(answer) => match self.piece(answer, watch)? {
@@ -71,7 +73,7 @@ impl Download {
             }
             watch.note(&format!("the download broke off at byte {}: {}; goes on", self.have, legible(&why)));
             attempt += 1;
-            link.pause(attempt, None);
+            link.pause(attempt, after);
         }
     }
 

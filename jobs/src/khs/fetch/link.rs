@@ -170,12 +170,17 @@ pub(super) fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
+/// The pause that a server wants.
+pub(super) fn retry_after(answer: &Response<Body>) -> Option<Duration> {
+    let after = answer.headers().get("Retry-After")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(after))
+}
+
 /// The body of an answer in a file, or why it is asked for again.
 fn kept(mut answer: Response<Body>) -> Result<anyhow::Result<Answered>, Again> {
     let status = answer.status();
     if may_pass(status) {
-        let after = answer.headers().get("Retry-After").and_then(|after| after.to_str().ok()?.parse().ok());
-        let after = after.map(Duration::from_secs);
+        let after = retry_after(&answer);
         return Err(Again { why: format!("the server answered {}", status.as_u16()), after });
     }
     if status.is_redirection() {

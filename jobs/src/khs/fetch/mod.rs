@@ -152,7 +152,14 @@ fn presigned(link: &Link, url: &Url, body: &[u8], asked: &Asked, watch: &dyn Wat
     if Around::text(&around.result) != Some(SUCCESS) {
         bail!("the server's answer is none of the file interface: {} is missing", name::RESULT);
     }
-    if Around::text(&around.care_insure_provider_number) != asked.insurer_no.as_deref() {
+    let about = match &around.care_insure_provider_number {
+        Some(serde_json::Value::Number(number)) => Some(number.to_string()),
+        other => Around::text(other).map(str::to_owned),
+    };
+    if about.is_none() {
+        bail!("the server's answer is none of the file interface: {} is missing", name::INSURER_NO);
+    }
+    if about != asked.insurer_no {
         bail!(
             "the server's answer is about another insurer than was asked for: {} says so",
             name::INSURER_NO

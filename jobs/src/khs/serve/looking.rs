@@ -12,8 +12,12 @@ use tokio::time::sleep;
 /// So often it is looked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks until it is aborted.
+/// Looks until it is aborted. The audit log does not wait until a large ledger is read.
 pub async fn looking(api: Arc<Api>) {
+    futures::join!(every(Arc::clone(&api), data), every(api, audit));
+}
+
+async fn every(api: Arc<Api>, look: fn(&Api)) {
     loop {
         sleep(LOOK).await;
         let looker = Arc::clone(&api);
@@ -26,10 +30,21 @@ pub async fn looking(api: Arc<Api>) {
     }
 }
 
-/// Looks once.
+/// Looks at everything once.
+#[cfg(test)]
 pub fn look(api: &Api) {
+    data(api);
+    audit(api);
+}
+
+/// Looks at data and tokens once.
+fn data(api: &Api) {
     let tell = api.tell.lock().unwrap_or_else(PoisonError::into_inner).clone();
     api.state.refresh(&api.metrics, &tell);
+}
+
+/// Looks at the audit log once.
+fn audit(api: &Api) {
     let path = api.audit.path().display();
     let followed = api.audit.follow();
     if turned(&api.troubles.not_followed, followed.is_err()) {

@@ -154,6 +154,7 @@ impl Server {
             request: seconds(settings.request_seconds),
             stall: seconds(settings.stall_seconds),
             answer: seconds(settings.answer_seconds),
+            slowest: net::SLOWEST,
             places: Arc::new(Places::new(places, of_peer, api.metrics.connections.clone())),
         };
         let document = openapi::document(&api.khs, &settings, beside, public.as_deref());

@@ -10,7 +10,7 @@ mod tests;
 use super::places::Places;
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -55,6 +55,8 @@ pub struct Net {
     pub stall: Duration,
     /// So long a client may take for an answer.
     pub answer: Duration,
+    /// And a second more for every so many bytes of it; at least 1.
+    pub slowest: u64,
     /// As many connections at once.
     pub places: Arc<Places>,
 }
@@ -129,8 +131,8 @@ async fn serve<S>(stream: S, peer: Peer, router: Router, net: &Net, watcher: Wat
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let begun = Arc::new(Mutex::new(None));
-    let answers = Arc::clone(&begun);
+    let ends = Arc::new(Mutex::new(None));
+    let (answers, limit, slowest) = (Arc::clone(&ends), net.answer, net.slowest);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
@@ -138,7 +140,8 @@ where
         let (answer, answers) = (router.clone().call(request), Arc::clone(&answers));
         async move {
             let answer = answer.await;
-            set(&answers, Some(Instant::now()));
+            let bytes = answer.as_ref().map_or(0, |answer| answer.body().size_hint().lower());
+            set(&answers, Some(Instant::now() + limit + Duration::from_secs(bytes / slowest)));
             answer
         }
     });
@@ -149,23 +152,26 @@ where
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         _ = watcher.watch(connection) => {} // a client that is gone is no news
-        () = overdue(&begun, net.answer) => {} // and one that never ends is left
+        () = overdue(&ends, net.answer) => {} // and one that never ends is left
     }
 }
 
-/// When the last answer of a connection began; none while there is none.
-type Begun = Mutex<Option<Instant>>;
+/// Bytes a second of the slowest line on which a large answer may come.
+pub const SLOWEST: u64 = 16 << 10;
 
-fn set(begun: &Begun, at: Option<Instant>) {
-    *begun.lock().unwrap_or_else(PoisonError::into_inner) = at;
+/// When the last answer of a connection must have ended; none while there is none.
+type Ends = Mutex<Option<Instant>>;
+
+fn set(ends: &Ends, at: Option<Instant>) {
+    *ends.lock().unwrap_or_else(PoisonError::into_inner) = at;
 }
 
 /// Waits until the answer of a connection takes longer than it may. Whether it is with the client nobody knows; one that
 /// is and asks nothing more for as long is gone too.
-async fn overdue(begun: &Begun, limit: Duration) {
+async fn overdue(ends: &Ends, limit: Duration) {
     loop {
-        let at = *begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = at.map_or(limit, |at| limit.saturating_sub(at.elapsed()));
+        let at = *ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = at.map_or(limit, |at| at.saturating_duration_since(Instant::now()));
         if left.is_zero() {
             return;
         }

@@ -153,7 +153,9 @@ impl Place {
         let read = caught(&self.data, || self.served());
         let wrong = |what: &str| Err(DiskError::invalid(&self.manifests(), what));
         let read = match read {
-            _ if !mark.has_ledger() => wrong("is not there; perhaps a new ledger is just put in its place"),
+            _ if !mark.has_ledger() => wrong(
+                "is not there: nothing was taken in yet (`tsumiage nightly`, `khs load`), or a new ledger is just put in its place",
+            ),
             Ok(_) if !self.mark().goes_on(&mark) => {
                 wrong("was put in the place of another while it was read")
             }

@@ -36,6 +36,15 @@ pub(super) fn read<E>(
             reading.report.file(Code::F01, Some(reading.records + 2), offset, None, why);
             return Ok(());
         }
+        if items.len() == 1 && items.raw(0).is_empty() {
+            continue; // an empty line
+        }
+        // Lines that end with CR alone would be one record, and nobody would miss the others.
+        if (0..items.len()).any(|at| items.raw(at).contains(&b'\r')) {
+            let why = "khs_csv:CR".to_owned();
+            reading.report.file(Code::F01, Some(reading.records + 2), offset, None, why);
+            return Ok(());
+        }
         let known = match columns.take() {
             Some(known) => known,
             None => {
@@ -52,6 +61,9 @@ pub(super) fn read<E>(
         };
         person(&known, &record, items, offset, reading, sink)?;
         columns = Some(known);
+    }
+    if columns.is_none() {
+        reading.report.file(Code::F01, None, at, None, "blank".to_owned());
     }
     Ok(())
 }

@@ -113,8 +113,8 @@ impl<'c> Reading<'c> {
     ) -> Reading<'c> {
         let control = head.as_ref().map(|head| control_of(head, options)).unwrap_or_default();
         let schema = Arc::clone(&compiled.schemas[FactTable::Khs as usize]);
-        // The day on which it came; an answer may have lain in an inbox.
-        let on = head.as_ref().map_or(options.taken_in_on, |head| head.on);
+        // The day on which it came; an answer may have lain in an inbox, but none is taken in before it came.
+        let on = head.as_ref().map_or(options.taken_in_on, |head| head.on.min(options.taken_in_on));
         let facts = control.processing_month.map(|month| Facts::new(schema, on, month));
         Reading {
             compiled,

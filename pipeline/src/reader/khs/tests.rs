@@ -98,7 +98,13 @@ fn a_file_becomes_facts_with_and_without_names() {
     let (report, _) = outcome(&file(Form::Csv, Asked::default(), "care_insurance_status\n1\n"));
     assert_eq!(codes(&report), ["F02 care_insure_provider_number"]);
     // Nobody is lost untold.
+    let cr = format!("{header}{lines}").replace("\r\n", "\r");
+    assert_eq!(codes(&outcome(&file(Form::Csv, Asked::default(), &cr)).0), ["F01 -"]);
+    let gaps = format!("\r\n{}\r\n{lines}", other.trim_start_matches('\u{feff}'));
+    assert_eq!(outcome(&file(Form::Csv, Asked::default(), &gaps)).0.records, 3, "empty lines are none");
     for (body, wanted) in [
+        ("\u{feff}", "F01 -"),
+        ("\u{feff}\r\n", "F01 -"),
         ("142018,0000000010,1,,,x\r\n", "R01 -"),
         ("142018,0000000010,1,,,\"x\r\n142018,0000000020,1,,\r\n", "R01 -, R06 -"),
         (

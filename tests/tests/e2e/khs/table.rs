@@ -135,6 +135,8 @@ fn an_answer_that_counts_too_late_is_refused_until_its_month_is_open() {
     let tables = |snapshot: &Path| manifest(snapshot)["tables"].clone();
     let before = tables(&resolved(&["resolve"]));
     assert_eq!(tables(&resolved(&["rebuild"])), before);
+    let again = resolved(&["nightly", "--recheck", "--on", "2026-08-01"]);
+    assert_eq!(rows(&again), Vec::<String>::new(), "its month is closed still");
     assert_eq!(place.run(&["reopen", "2026-07", "--reason", "x", "--on", "2026-08-02"]).0, 0);
     let open = resolved(&["nightly", "--on", "2026-08-02"]);
     assert_eq!(rows(&open), ["141003 0000000010 1 - - 2026-07-02"]);

@@ -19,6 +19,7 @@ async fn serving() -> (Client, watch::Sender<bool>, Gauge) {
         request: Duration::from_secs(60),
         stall: Duration::from_secs(60),
         answer: Duration::from_secs(1),
+        slowest: u64::MAX,
         places: Arc::new(Places::new(9, 1, connections.clone())),
     };
     let bytes = |request: Request| async move {
