@@ -151,7 +151,7 @@ fn person(api: &Api, served: &Served, numbers: &[Box<str>], insured_no: &str, se
 fn address(api: &Api, records: u64, token: &Token, head: &Parts, seen: &Seen) -> Result<Reply, Refusal> {
     let insurer_no = seen.insurer_no.as_ref().ok_or_else(Refusal::fault)?;
     let path = file::path_of(&api.settings.file_path, insurer_no);
-    let until = file::now() + u64::from(api.settings.url_seconds);
+    let until = super::signing::ends(file::now(), api.settings.url_seconds);
     let base = api.bases.of(head.headers.get(HOST).map(|host| host.as_bytes()));
     let base = base.ok_or_else(Refusal::no_host)?;
     let url = base + &path + &api.signer.query(&path, &token.insurer_no, until, &token.id);

@@ -106,8 +106,14 @@ impl<'q> Claim<'q> {
     /// Whether it is good at this time (seconds since 1970), where addresses are good for so many seconds.
     pub fn is_in_time(&self, now: u64, seconds: u32) -> bool {
         let until = self.until.parse::<u64>();
-        until.is_ok_and(|until| now < until && until <= now.saturating_add(seconds.into()))
+        until.is_ok_and(|until| now < until && until <= ends(now, seconds))
     }
+}
+
+/// The second with which an address ends that is made now and shall be good for so many: the one that has begun does not
+/// count.
+pub fn ends(now: u64, seconds: u32) -> u64 {
+    now.saturating_add(u64::from(seconds)).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -151,7 +157,7 @@ mod tests {
             |until: &str| Claim { by: "141003", until: &until.to_owned().leak()[..], signature: vec![] };
         assert!(claim("1000").is_in_time(999, 600) && claim("1000").is_in_time(400, 600));
         assert!(!claim("1000").is_in_time(1_000, 600), "it ended");
-        assert!(!claim("1000").is_in_time(399, 600), "made with longer url_seconds, or by another clock");
+        assert!(!claim("1000").is_in_time(398, 600), "made with longer url_seconds, or by another clock");
         for odd in ["", "x", "-1", "99999999999999999999"] {
             assert!(!claim(odd).is_in_time(0, 600), "{odd}");
         }

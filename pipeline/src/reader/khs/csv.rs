@@ -40,7 +40,7 @@ pub(super) fn read<E>(
             continue; // an empty line
         }
         // Lines that end with CR alone would be one record, and nobody would miss the others.
-        if (0..items.len()).any(|at| items.raw(at).contains(&b'\r')) {
+        if !record.unclosed && (0..items.len()).any(|at| items.raw(at).contains(&b'\r')) {
             let why = "khs_csv:CR".to_owned();
             reading.report.file(Code::F01, Some(reading.records + 2), offset, None, why);
             return Ok(());
