@@ -4,7 +4,7 @@
 //! now, each as it counts now, and the table's files those that were published; and no newer file may have come on a day
 //! before one of those was taken in.
 
-use super::people::{People, Person};
+use super::people::{People, Person, Told};
 use crate::facts::KnownFiles;
 use crate::publish::snapshot::Snapshot;
 use crate::publish::table_file::PublishedFile;
@@ -63,7 +63,7 @@ impl<'s> Beginning<'s> {
     ///
     /// # Errors
     /// The table cannot be read.
-    pub fn people(&self, of: &mut dyn FnMut(&str, &str, Person)) -> Result<(), DiskError> {
+    pub fn people(&self, of: &mut Told<'_>) -> Result<(), DiskError> {
         for file in self.files() {
             let path = self.snapshot.path.join(&file.path);
             for batch in batches(&path, None)? {
@@ -74,7 +74,7 @@ impl<'s> Beginning<'s> {
     }
 }
 
-fn rows(batch: &RecordBatch, of: &mut dyn FnMut(&str, &str, Person)) -> Option<()> {
+fn rows(batch: &RecordBatch, of: &mut Told<'_>) -> Option<()> {
     let column = |name: &str| batch.column_by_name(name);
     let text = |name: &str| column(name)?.as_string_opt::<i32>();
     let day = |name: &str| column(name)?.as_primitive_opt::<Date32Type>();
@@ -101,12 +101,13 @@ impl People {
         known: &KnownFiles<'_>,
         beginning: Option<&Beginning<'_>>,
     ) -> Result<People, DiskError> {
-        match beginning {
-            None => People::read(ledger, known),
-            Some(beginning) => match People::read_from(ledger, known, beginning)? {
-                Some(people) => Ok(people),
-                None => People::read(ledger, known), // an answer that came earlier was taken in late
-            },
+        if let Some(from) = beginning {
+            let people =
+                People::read_from(ledger, known, (&from.newer, from.taken_in), &|of| from.people(of))?;
+            if let Some(people) = people {
+                return Ok(people);
+            } // else an answer that came earlier was taken in late
         }
+        People::read(ledger, known)
     }
 }

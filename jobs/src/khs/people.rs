@@ -3,12 +3,11 @@
 //! Promise: a function of the facts: of several that name a person that counts which came last: by the day it came, the
 //! order of application of its file, its place in it. Somebody whom a newer answer does not name keeps what was known.
 
-use super::beginning::Beginning;
 use crate::facts::KnownFiles;
 use crate::published::batches_about;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tsumiage_pipeline::disk::DiskError;
 use tsumiage_pipeline::ledger::Ledger;
 use tsumiage_schemas::{Day, FactTable};
@@ -71,23 +70,24 @@ impl People {
         People::read_by(ledger, Gathering::new(known, Some(insured_no)))
     }
 
-    /// Reads what a snapshot knew, then the facts of the files that it did not; none if one of them came before what
-    /// it knew was taken in.
+    /// Takes what was known before from `before`, then reads the facts of newer files; none if one of these came before
+    /// a day, so that it may be older than what was known.
     pub(super) fn read_from(
         ledger: &Ledger,
         known: &KnownFiles<'_>,
-        beginning: &Beginning<'_>,
+        (newer, day): (&HashSet<i32>, Day),
+        before: &dyn Fn(&mut Told<'_>) -> Result<(), DiskError>,
     ) -> Result<Option<People>, DiskError> {
         let mut gathering = Gathering::new(known, None);
-        let newer = |seq: usize| beginning.newer.contains(&(seq as i32));
         let counts = gathering.counts.iter_mut().enumerate();
-        counts.filter(|(seq, _)| !newer(*seq)).for_each(|(_, counts)| *counts = None);
-        beginning.people(&mut |member_no, status, mut person| {
+        let older = counts.filter(|(seq, _)| !newer.contains(&(*seq as i32)));
+        older.for_each(|(_, counts)| *counts = None);
+        before(&mut |member_no, status, mut person| {
             person.status = gathering.status(status);
             gathering.tell(member_no, (None, person));
         })?;
         gathering.read(ledger)?;
-        let in_order = gathering.first_came.is_none_or(|first| first >= beginning.taken_in);
+        let in_order = gathering.first_came.is_none_or(|first| first >= day);
         Ok(in_order.then(|| gathering.finish()))
     }
 
@@ -129,9 +129,12 @@ impl People {
     }
 }
 
+/// Told of somebody: number on the card, status, the rest.
+pub(super) type Told<'t> = dyn FnMut(&str, &str, Person) + 't;
+
 /// A person and which record says so: the day it came, the place of its file in the order of application, and its
 /// position. Of what a snapshot says none is known; it is before all others.
-type Told = (Option<(Day, u32, i64)>, Person);
+type Known = (Option<(Day, u32, i64)>, Person);
 
 struct Gathering<'k> {
     known: &'k KnownFiles<'k>,
@@ -139,7 +142,7 @@ struct Gathering<'k> {
     /// By a file's number in the ledger its place in the order of application and take-in day, if it counts.
     counts: Vec<Option<(u32, Day)>>,
     statuses: HashMap<Box<str>, u32>,
-    members: HashMap<Box<str>, HashMap<Box<str>, Told>>,
+    members: HashMap<Box<str>, HashMap<Box<str>, Known>>,
     /// The earliest day on which one came.
     first_came: Option<Day>,
 }
@@ -203,7 +206,7 @@ impl<'k> Gathering<'k> {
         Some(())
     }
 
-    fn tell(&mut self, member_no: &str, told: Told) {
+    fn tell(&mut self, member_no: &str, told: Known) {
         if !self.members.contains_key(member_no) {
             self.members.insert(member_no.into(), HashMap::new());
         }
@@ -232,7 +235,7 @@ impl<'k> Gathering<'k> {
         for (text, number) in self.statuses {
             statuses[number as usize] = text;
         }
-        let people = |people: HashMap<Box<str>, Told>| {
+        let people = |people: HashMap<Box<str>, Known>| {
             let mut people: Vec<Person> = people.into_values().map(|(_, person)| person).collect();
             people.sort_unstable_by(|a, b| a.insured_no.cmp(&b.insured_no));
             people

@@ -11,6 +11,7 @@ use crate::publish::snapshot::Snapshots;
 use crate::published::memberships;
 use crate::settings::Settings;
 use serde_json::json;
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tsumiage_pipeline::disk::io;
@@ -36,7 +37,7 @@ pub fn fetch(common: &Common, args: &FetchArgs, console: &Console<'_>) -> anyhow
     let asked = Asked { insurer_no: Some(args.insurer.clone()), insured_no: args.insured.clone(), members };
     let question = Question { asked, by_file: args.file };
     let link = link(args, &url, console)?;
-    let watcher = Watcher { console, progress: console.progress("download", "bytes") };
+    let watcher = Watcher { console, progress: OnceCell::new() };
     let came = fetched(&link, &url, &question, &watcher)?;
     drop(watcher);
     if let Some(inbox) = &args.to_inbox {
@@ -131,7 +132,8 @@ fn time_of_day() -> u32 {
 
 struct Watcher<'c, 'a> {
     console: &'c Console<'a>,
-    progress: Progress<'c, 'a>,
+    /// From the first bytes of a download on.
+    progress: OnceCell<Progress<'c, 'a>>,
 }
 
 impl Watch for Watcher<'_, '_> {
@@ -140,6 +142,6 @@ impl Watch for Watcher<'_, '_> {
     }
 
     fn came(&self, bytes: u64, of: u64) {
-        self.progress.at(bytes, of);
+        self.progress.get_or_init(|| self.console.progress("download", "bytes")).at(bytes, of);
     }
 }

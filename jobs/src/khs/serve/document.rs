@@ -3,9 +3,9 @@
 //! Promise: no more than a piece of an answer is ever held as text, however many people it tells of. Every piece of a
 //! file can be made without those before it: how long blocks of rows are is found out once, when data are read.
 
-use super::rows::{RowForm, write_people};
+use super::rows::write_people;
 use super::served::Served;
-use crate::khs::people::Person;
+use super::shape::{BLOCK, Shape, Which};
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use prometheus_client::metrics::counter::Counter;
@@ -16,46 +16,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Rows of a block.
-const BLOCK: usize = 512;
-
 /// Bytes of a piece, about.
 const PIECE: usize = 64 << 10;
-
-/// The rows of one number on cards in one form: where their blocks end, and a digest of them.
-#[derive(Clone, Debug, Default)]
-pub struct Shape {
-    ends: Vec<u64>,
-    digest: [u8; 32],
-}
-
-impl Shape {
-    /// Of these people.
-    pub fn new(form: &RowForm, served: &Served, member_no: &str, people: &[Person]) -> Shape {
-        let (mut ends, mut hash, mut at, mut text) = (Vec::new(), Sha256::new(), 0, Vec::new());
-        for block in people.chunks(BLOCK) {
-            text.clear();
-            write_people(form, &mut text, served, member_no, block);
-            hash.update(&text);
-            at += text.len() as u64;
-            ends.push(at);
-        }
-        Shape { ends, digest: hash.finalize().into() }
-    }
-
-    fn len(&self) -> u64 {
-        self.ends.last().copied().unwrap_or_default()
-    }
-}
-
-/// Which rows a document has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those of the JSON interface's body.
-    Json,
-    /// Those of the file.
-    File,
-}
 
 /// Rows of several numbers on cards between a head and a tail, not yet made.
 #[derive(Clone)]
@@ -163,7 +125,7 @@ impl Slice {
             let people = document.served.people.of(number).chunks(BLOCK).nth(nth)?;
             let form = document.served.form(document.which);
             block.clear();
-            write_people(form, block, &document.served, number, people);
+            write_people(form, block, &document.served.people, number, people);
             (block, block_begins)
         };
         let from = usize::try_from(*at - begins).ok()?;

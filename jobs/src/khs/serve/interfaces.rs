@@ -8,7 +8,7 @@ use super::access::{Question, permitted};
 use super::answer::{Content, Reply, Values, envelope};
 use super::api::Api;
 use super::audit::Seen;
-use super::document::{Document, Which};
+use super::document::Document;
 use super::file;
 use super::limits::{drop_unwanted, unwanted, whole};
 use super::net::Peer;
@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::request::{Asked, is_json, requester, requester_wanted, token};
 use super::rows::few_rows;
 use super::served::Served;
+use super::shape::Which;
 use crate::khs::tokens::Token;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -142,7 +143,7 @@ fn person(api: &Api, served: &Served, numbers: &[Box<str>], insured_no: &str, se
     let records = found.len() as u64;
     let (head, tail) = envelope(&api.khs.json_response, &Values { records, ..api.values(seen) });
     let mut text = head.into_bytes();
-    text.extend(few_rows(served.form(Which::Json), served, &found));
+    text.extend(few_rows(served.form(Which::Json), &served.people, &found));
     text.extend(tail.into_bytes());
     Reply::json(Content::Whole(text.into()), true, records)
 }

@@ -30,6 +30,7 @@ mod request;
 mod routes;
 mod rows;
 mod served;
+mod shape;
 mod signing;
 mod state;
 #[cfg(test)]

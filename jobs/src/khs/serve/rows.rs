@@ -2,8 +2,7 @@
 //!
 //! Promise: pure; a row has the fields of the interface's record, in their order, whatever the layouts say.
 
-use super::served::Served;
-use crate::khs::people::Person;
+use crate::khs::people::{People, Person};
 use crate::khs::settings::FileForm;
 use axum::body::Bytes;
 use std::io::Write;
@@ -163,19 +162,19 @@ fn write_csv_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Writes the rows of people of one number on cards, each with its separator before it.
-pub fn write_people(form: &RowForm, out: &mut Vec<u8>, served: &Served, member_no: &str, people: &[Person]) {
+pub fn write_people(form: &RowForm, out: &mut Vec<u8>, all: &People, member_no: &str, people: &[Person]) {
     for person in people {
         let (end, cancel) = (person.end_date, person.end_cancel_date);
-        let (insured_no, status) = (&*person.insured_no, served.people.status(person));
+        let (insured_no, status) = (&*person.insured_no, all.status(person));
         form.write(out, &Values { insurer_no: member_no, insured_no, status, end, cancel });
     }
 }
 
 /// The rows of single people, without a separator before the first.
-pub fn few_rows(form: &RowForm, served: &Served, people: &[(&str, &Person)]) -> Vec<u8> {
+pub fn few_rows(form: &RowForm, all: &People, people: &[(&str, &Person)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (member_no, person) in people {
-        write_people(form, &mut out, served, member_no, std::slice::from_ref(person));
+        write_people(form, &mut out, all, member_no, std::slice::from_ref(person));
     }
     out.drain(..form.separator().min(out.len()));
     out

@@ -4,8 +4,8 @@
 //! and what comes of two ledgers is not served.
 
 use super::access::Unions;
-use super::document::{Shape, Which};
 use super::rows::RowForm;
+use super::shape::{Shape, Which};
 use super::watched::{FolderLooks, looks_of_folder};
 use crate::facts::KnownFiles;
 use crate::khs::beginning::Beginning;
@@ -52,7 +52,7 @@ impl Served {
         let forms = [RowForm::json(person), RowForm::of_file(settings.file_form, person)];
         let mut served = Served { people, unions, forms, shapes: HashMap::new() };
         let shape = |(member_no, people)| {
-            let of = |form| Shape::new(form, &served, member_no, people);
+            let of = |form| Shape::new(form, &served.people, member_no, people);
             (Box::from(member_no), [of(&served.forms[0]), of(&served.forms[1])])
         };
         served.shapes = served.people.members().map(shape).collect();
