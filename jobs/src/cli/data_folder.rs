@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::stack::unit::EngineLimits;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tsumiage_pipeline::crash;
 use tsumiage_pipeline::disk::{self, DiskError, io};
 use tsumiage_pipeline::layout_files::load_spec;
@@ -245,9 +246,18 @@ fn temp(data: &Path) -> PathBuf {
     data.join("temp")
 }
 
+/// So long a lock is tried. A program that another thread of this one is just starting has it for a moment.
+const MOMENT: Duration = Duration::from_millis(500);
+
 fn lock(data: &Path) -> anyhow::Result<File> {
-    let held = try_lock(&data.join(".lock"))?;
-    held.ok_or_else(|| Busy(data.display().to_string()).into())
+    let begun = Instant::now();
+    loop {
+        match try_lock(&data.join(".lock"))? {
+            Some(held) => return Ok(held),
+            None if begun.elapsed() < MOMENT => std::thread::sleep(Duration::from_millis(20)),
+            None => return Err(Busy(data.display().to_string()).into()),
+        }
+    }
 }
 
 /// The right to be the only sink of a data folder while the value lives. Unlike a run a sink does not keep others
