@@ -124,6 +124,13 @@ pub struct Membership {
     pub to: Option<Day>,
 }
 
+impl Membership {
+    /// Whether it is one on a day.
+    pub fn holds(&self, day: Day) -> bool {
+        self.from <= day && self.to.is_none_or(|last| day <= last)
+    }
+}
+
 /// The memberships of a snapshot, by union, member and first day.
 ///
 /// # Errors
@@ -158,30 +165,24 @@ pub fn batches(
     path: &Path,
     columns: Option<&[&str]>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>>, DiskError> {
+    batches_about(path, columns, None)
+}
+
+/// The same of a file sorted by `insured_no`, all of it or only the row groups that may hold one number.
+///
+/// # Errors
+/// As [`batches`].
+pub fn batches_about(
+    path: &Path,
+    columns: Option<&[&str]>,
+    insured_no: Option<&str>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>>, DiskError> {
     let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
     let file = File::open(path).map_err(io(path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
     let mask = columns.map_or_else(ProjectionMask::all, |columns| {
         ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied())
     });
-    let reader = builder.with_projection(mask).build().map_err(|e| invalid(&e))?;
-    Ok(reader.map(move |batch| batch.map_err(|e| DiskError::invalid(path, e))))
-}
-
-/// The batches of some columns of a Parquet file sorted by `insured_no`, all of them or only those row groups that may
-/// hold one number.
-///
-/// # Errors
-/// As [`batches`].
-pub fn batches_about(
-    path: &Path,
-    columns: &[&str],
-    insured_no: Option<&str>,
-) -> Result<impl Iterator<Item = Result<RecordBatch, DiskError>>, DiskError> {
-    let invalid = |e: &dyn std::fmt::Display| DiskError::invalid(path, e);
-    let file = File::open(path).map_err(io(path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| invalid(&e))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     let may_hold = |group: &RowGroupMetaData| {
         let column = group.columns().iter().find(|column| column.column_path().string() == "insured_no");
         let range = column.and_then(|column| {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{self as std_io, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The machine failed: disk full, no permission, a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -243,8 +244,31 @@ pub fn remove_parts(folder: &Path) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// A file on its way, in a folder that others use too, that nothing was written to for so long is left by a run that
+/// was killed.
+const FORGOTTEN: Duration = Duration::from_secs(86_400);
+
+/// Removes the files of a prefix on their way that killed runs left in a folder that others use too.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn remove_forgotten(folder: &Path, prefix: &str) -> Result<(), DiskError> {
+    for path in entries(folder)?.iter().filter(|path| path.is_file() && begins_with(path, prefix)) {
+        let changed = path.metadata().and_then(|file| file.modified()).ok();
+        if changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > FORGOTTEN) {
+            let _ = fs::remove_file(path); // somebody else may have been quicker
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name begins so.
+pub fn begins_with(path: &Path, prefix: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+}
+
 fn is_part(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PART.as_bytes()))
+    begins_with(path, PART)
 }
 
 /// Reads a JSON file.

@@ -281,8 +281,12 @@ fn try_lock(path: &Path) -> Result<Option<File>, DiskError> {
     }
 }
 
-/// Today in Japan (UTC+9, no summer time).
+/// Seconds since 1970 by the clocks of Japan (UTC+9, no summer time).
+pub fn seconds_in_japan() -> i64 {
+    chrono::Utc::now().timestamp() + 9 * 3600
+}
+
+/// Today in Japan.
 pub fn today_in_japan() -> Day {
-    let seconds = chrono::Utc::now().timestamp() + 9 * 3600;
-    Day(i32::try_from(seconds.div_euclid(86_400)).unwrap_or(i32::MAX))
+    Day(i32::try_from(seconds_in_japan().div_euclid(86_400)).unwrap_or(i32::MAX))
 }

@@ -25,7 +25,8 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tsumiage_pipeline::ledger::Ledger;
-use tsumiage_schemas::membership::{Interval, Memberships};
+use tsumiage_schemas::holder::Holders;
+use tsumiage_schemas::membership::Memberships;
 use tsumiage_schemas::tables::fact_schema;
 use tsumiage_schemas::{Day, Month, MonthRange};
 
@@ -167,22 +168,19 @@ async fn read(
     }
     timelines.sort_by(|a, b| a.holder_no.cmp(&b.holder_no));
     let people = People::read_one(ledger, &known, &args.insured)?;
-    timelines.iter_mut().for_each(|timeline| card_status(timeline, &people, registry.memberships(), folder));
+    timelines.iter_mut().for_each(|timeline| card_status(timeline, &people, registry.holders(), folder));
     Ok(Answer { timelines, elsewhere, registry })
 }
 
 /// Adds the status of the insurance card under the numbers that a timeline's records have, where it came while the people
 /// of the number were this holder's: under another holder the insured number may have been another person's.
-fn card_status(timeline: &mut Timeline, people: &People, memberships: &Memberships, folder: &DataFolder) {
+fn card_status(timeline: &mut Timeline, people: &People, holders: &Holders, folder: &DataFolder) {
     let of_records = timeline.records.iter().map(|entry| entry.insurer_no.as_str());
     let numbers: BTreeSet<&str> = of_records.chain([timeline.holder_no.as_str()]).collect();
     let status = |member_no: &str| {
         let person = people.find(member_no, &timeline.insured_no)?;
-        let on_the_day = |stay: &&Interval| {
-            stay.from <= person.known_on && stay.until.is_none_or(|until| person.known_on < until)
-        };
-        let union = memberships.of(member_no).iter().find(on_the_day).map(|stay| stay.union_no.as_str());
-        if union.unwrap_or(member_no) != timeline.holder_no {
+        let holder_on = |at| holders.number(holders.holder_on(at, person.known_on));
+        if holders.place(member_no).map_or(member_no, holder_on) != timeline.holder_no {
             return None;
         }
         let code = people.status(person).to_owned();

@@ -50,8 +50,8 @@ impl<'s> Beginning<'s> {
         let same = before.iter().zip(&now).all(|(before, (_, now))| before == now);
         let newer = now[before.len()..].iter().map(|(file, _)| file.seq).collect();
         let beginning = Beginning { snapshot, newer, taken_in: taken_in? };
-        let is_whole = beginning.files().all(|file| file.is_whole(&snapshot.path));
-        (same && is_whole).then_some(beginning)
+        let is_whole = || beginning.files().all(|file| file.is_whole(&snapshot.path));
+        (same && is_whole()).then_some(beginning)
     }
 
     /// The table's files.

@@ -166,7 +166,7 @@ impl<'k> Gathering<'k> {
                 continue;
             }
             let path = ledger.path(&run.path);
-            for batch in batches_about(&path, &COLUMNS, self.only)? {
+            for batch in batches_about(&path, Some(&COLUMNS), self.only)? {
                 let batch = batch?;
                 let missing = || DiskError::invalid(&path, "is no run of KHS facts");
                 self.add(&batch).ok_or_else(missing)?;

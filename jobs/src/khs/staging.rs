@@ -11,7 +11,6 @@ use std::fs::{File, Permissions};
 use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 use tsumiage_pipeline::archive::{Archive, Arrival};
 use tsumiage_pipeline::crash;
@@ -80,7 +79,7 @@ pub fn stage(data: &Path, ledger: &Ledger, on: Day, came: &[Came]) -> anyhow::Re
 /// # Errors
 /// Something cannot be read or written.
 pub fn put(inbox: &Path, on: Day, time_of_day: u32, came: &Came) -> anyhow::Result<PathBuf> {
-    remove_old(inbox)?;
+    disk::remove_forgotten(inbox, HIDDEN)?; // people's records
     for number in time_of_day..=MOST {
         // Hidden files are left alone by whoever looks into the inbox; the group reads what appears there.
         let mut builder = tempfile::Builder::new();
@@ -103,22 +102,6 @@ pub fn put(inbox: &Path, on: Day, time_of_day: u32, came: &Came) -> anyhow::Resu
 
 /// How an answer on its way into an inbox begins.
 const HIDDEN: &str = ".khs-";
-
-/// One that nothing was written to for so long is left by a run that was killed.
-const OLD: Duration = Duration::from_secs(86_400);
-
-/// Removes what killed runs left in an inbox: people's records.
-fn remove_old(inbox: &Path) -> Result<(), DiskError> {
-    for path in disk::entries(inbox)? {
-        let is_hidden =
-            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(HIDDEN.as_bytes()));
-        let changed = path.metadata().and_then(|file| file.modified()).ok();
-        if is_hidden && changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > OLD) {
-            let _ = std::fs::remove_file(path); // somebody else may have been quicker
-        }
-    }
-    Ok(())
-}
 
 /// The newest KHS file of a day, taken in or left in the archive by a killed run. A withdrawn one is not the same again.
 fn last_of_day(data: &Path, ledger: &Ledger, on: Day) -> anyhow::Result<Option<Last>> {

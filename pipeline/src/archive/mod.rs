@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tsumiage_schemas::{Day, Month};
 
 /// What is needed to take a file in again.
@@ -57,9 +56,6 @@ pub struct Archive {
 /// Copies of workers, who hold no lock; the one run that holds it has [`PART`].
 const SHARED_PART: &str = ".shared-";
 
-/// A worker's copy that nothing was written to for so long is left by one that was killed.
-const SHARED_PART_DAYS: u64 = 1;
-
 /// Bytes that are read at once.
 const MOST_READ: usize = 256 << 10;
 
@@ -87,13 +83,7 @@ impl Archive {
     pub fn shared(root: &Path) -> Result<Archive, DiskError> {
         disk::make_folder(root)?;
         let root = root.canonicalize().map_err(io(root))?;
-        let old = Duration::from_secs(SHARED_PART_DAYS * 86_400);
-        for path in disk::entries(&root)?.iter().filter(|path| path.is_file() && is_shared(path)) {
-            let changed = path.metadata().and_then(|m| m.modified()).ok();
-            if changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > old) {
-                let _ = std::fs::remove_file(path); // another worker may have been quicker
-            }
-        }
+        disk::remove_forgotten(&root, SHARED_PART)?;
         Ok(Archive { root, part: SHARED_PART })
     }
 
@@ -252,7 +242,7 @@ impl Archive {
 }
 
 fn is_shared(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(SHARED_PART.as_bytes()))
+    disk::begins_with(path, SHARED_PART)
 }
 
 /// Bytes that arrived and that the archive does not have.

@@ -2,7 +2,7 @@
 
 use super::super::args::{Common, FetchArgs};
 use super::super::console::{Console, Progress};
-use super::super::data_folder::{Busy, spec_in_force, today_in_japan};
+use super::super::data_folder::{Busy, seconds_in_japan, spec_in_force, today_in_japan};
 use super::super::{Exit, Usage};
 use super::taken_in;
 use crate::khs::fetch::{Link, Question, Trust, Watch, address, fetch as fetched};
@@ -118,15 +118,13 @@ fn members(data: &Path, insurer_no: &str, on: Day) -> anyhow::Result<Option<Vec<
     let snapshots = Snapshots::open(data)?;
     let Some(latest) = snapshots.latest_id() else { return Ok(None) };
     let of = memberships(&snapshots.find(&latest)?)?;
-    let holds =
-        of.iter().filter(|of| of.union_no == insurer_no && of.from <= on && of.to.is_none_or(|to| on <= to));
-    let members: Vec<String> = holds.map(|of| of.member_no.clone()).collect();
-    Ok(Some(members))
+    let holding = of.into_iter().filter(|of| of.union_no == insurer_no && of.holds(on));
+    Ok(Some(holding.map(|of| of.member_no).collect()))
 }
 
 /// Hours, minutes and seconds in Japan, as HHMMSS.
 fn time_of_day() -> u32 {
-    let seconds = u32::try_from((chrono::Utc::now().timestamp() + 9 * 3600).rem_euclid(86_400)).unwrap_or(0);
+    let seconds = u32::try_from(seconds_in_japan().rem_euclid(86_400)).unwrap_or(0);
     seconds / 3_600 * 10_000 + seconds / 60 % 60 * 100 + seconds % 60
 }
 

@@ -11,35 +11,22 @@ use tsumiage_schemas::Day;
 /// Who belongs to which union or city, and when.
 #[derive(Clone, Debug, Default)]
 pub struct Unions {
-    members: HashMap<Box<str>, Vec<Member>>,
-}
-
-#[derive(Clone, Debug)]
-struct Member {
-    no: Box<str>,
-    from: Day,
-    to: Option<Day>,
-}
-
-impl Member {
-    fn is_one_on(&self, day: Day) -> bool {
-        self.from <= day && self.to.is_none_or(|last| day <= last)
-    }
+    members: HashMap<String, Vec<Membership>>,
 }
 
 impl Unions {
     /// The unions of these memberships.
     pub fn new(memberships: Vec<Membership>) -> Unions {
-        let mut members: HashMap<Box<str>, Vec<Member>> = HashMap::new();
-        for Membership { union_no, member_no, from, to } in memberships {
-            members.entry(union_no.into()).or_default().push(Member { no: member_no.into(), from, to });
+        let mut members: HashMap<String, Vec<Membership>> = HashMap::new();
+        for membership in memberships {
+            members.entry(membership.union_no.clone()).or_default().push(membership);
         }
         Unions { members }
     }
 
     fn members_on(&self, union_no: &str, day: Day) -> impl Iterator<Item = &str> {
         let members = self.members.get(union_no).map_or(&[][..], Vec::as_slice);
-        members.iter().filter(move |member| member.is_one_on(day)).map(|member| &*member.no)
+        members.iter().filter(move |member| member.holds(day)).map(|member| &*member.member_no)
     }
 
     /// The numbers on cards whose people an insurer sees when it asks for itself: its own and those of its members on

@@ -4,7 +4,6 @@
 //! request says. Counting never fails and decides nothing.
 
 use super::Interface;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,15 +12,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::time::Duration;
-
-/// Content type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use tsumiage_pipeline::kafka::gauges::Exposed;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// All families.
 pub struct Metrics {
-    registry: Registry,
+    exposed: Exposed,
     requests: Family<Labels<2>, Counter>,
     seconds: Vec<(Interface, Histogram)>,
     /// Bytes of answers' bodies before compression.
@@ -70,7 +67,8 @@ impl Metrics {
         let tokens = gauge("tokens", "Tokens in the token file");
         let connections = gauge("connections", "Connections open");
         let fresh = gauge("fresh", "0 if the newest data or tokens could not be read, else 1");
-        Metrics { registry, requests, seconds, bytes, people, tokens, connections, reloads, fresh }
+        let exposed = Exposed::new(registry);
+        Metrics { exposed, requests, seconds, bytes, people, tokens, connections, reloads, fresh }
     }
 
     /// A request was answered.
@@ -93,9 +91,7 @@ impl Metrics {
     /// # Errors
     /// A value cannot be written; none of ours is such.
     pub fn text(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+        self.exposed.text()
     }
 }
 

@@ -7,7 +7,6 @@ use super::Interface;
 use super::api::Api;
 use super::interfaces::{answered, no_method};
 use super::limits::drop_unwanted;
-use super::metrics::CONTENT_TYPE as METRICS;
 use crate::khs::settings::KhsSettings;
 use axum::Router;
 use axum::body::Bytes;
@@ -21,6 +20,7 @@ use std::sync::Arc;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
+use tsumiage_pipeline::kafka::gauges::Exposed;
 
 /// Answers of fewer bytes fit into a packet as they are.
 const WORTH_COMPRESSING: u64 = 1_400;
@@ -179,7 +179,7 @@ async fn health(State(api): State<Arc<Api>>) -> Response {
 
 async fn metrics(State(api): State<Arc<Api>>) -> Response {
     match api.metrics.text() {
-        Ok(text) => kept_by_nobody(METRICS, text),
+        Ok(text) => kept_by_nobody(Exposed::CONTENT_TYPE, text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, kept_by_nobody("text/plain", format!("{error}\n")))
             .into_response(),
     }

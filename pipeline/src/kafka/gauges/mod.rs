@@ -36,6 +36,11 @@ impl Exposed {
     /// Content type of [`Exposed::text`].
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+    /// Of a registry whose families are all in it.
+    pub fn new(registry: Registry) -> Exposed {
+        Exposed(Arc::new(registry))
+    }
+
     /// All families in OpenMetrics' text format.
     ///
     /// # Errors

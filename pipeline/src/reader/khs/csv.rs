@@ -20,13 +20,11 @@ pub(super) fn read<E>(
 ) -> Result<(), E> {
     // What is no text of ours at all is named, as where an exchange file is wanted.
     let kind = kind_of_file(body);
-    if kind != "utf8_bom" && !kind.starts_with("no_control_record:") {
+    if !kind.starts_with("no_control_record:") {
         reading.report.file(Code::F01, None, at, None, kind);
         return Ok(());
     }
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let at = at + body.len() - text.len();
-    let mut splitter = Splitter::new(whole(text, &mut |_, _| ()));
+    let mut splitter = Splitter::new(whole(body, &mut |_, _| ()));
     let mut columns: Option<Columns> = None;
     while let Some(record) = splitter.advance() {
         let items = splitter.items();

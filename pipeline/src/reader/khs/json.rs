@@ -14,9 +14,7 @@ pub(super) fn read<E>(
     reading: &mut Reading<'_>,
     sink: &mut Sink<'_, E>,
 ) -> Result<(), E> {
-    let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let at = at + body.len() - json.len();
-    let text = match std::str::from_utf8(json) {
+    let text = match std::str::from_utf8(body) {
         Ok(text) => text,
         Err(error) => {
             no_answer(reading, &error);

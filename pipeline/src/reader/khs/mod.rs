@@ -75,6 +75,7 @@ pub(super) fn read<E>(
             return Ok(Reading::new(compiled, options, None, report).finish());
         }
     };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let body_at = bytes.len() - body.len();
     let mut reading = Reading::new(compiled, options, Some(head), Report::new(compiled));
     match reading.form() {

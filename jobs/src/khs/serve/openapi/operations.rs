@@ -3,10 +3,10 @@
 //! Promise: every status, header and type that the server answers with stands here, and no other.
 
 use super::schema;
-use crate::khs::serve::metrics::CONTENT_TYPE as METRICS;
 use crate::khs::serve::routes::Resource;
 use crate::khs::settings::{FileForm, KhsSettings};
 use serde_json::{Value, json};
+use tsumiage_pipeline::kafka::gauges::Exposed;
 use tsumiage_schemas::khs::{Khs, name};
 
 /// The operations of a path.
@@ -35,7 +35,7 @@ pub fn path_item(resource: Resource, khs: &Khs, settings: &KhsSettings) -> Value
             plain("health", "稼働状況", "text/plain", text, Some(("503", "一部の情報が最新ではない")))
         }
         Resource::Metrics => {
-            let kind = METRICS.split(';').next().unwrap_or(METRICS);
+            let kind = Exposed::CONTENT_TYPE.split(';').next().unwrap_or(Exposed::CONTENT_TYPE);
             plain("metrics", "計測値（OpenMetrics）", kind, json!({"type": "string"}), None)
         }
     }
